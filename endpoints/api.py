@@ -1127,7 +1127,7 @@ def _facts(endpoint: Endpoint) -> dict[str, Any]:
         "pauses_at": endpoint.pauses_at,
         "resumes_at": endpoint.resumes_at,
         "deleted_outside_at": endpoint.deleted_outside_at,
-        "cost": _cost(prices.known().of(endpoint)),
+        "cost": shown_cost(prices.known().of(endpoint)),
         "scaling": _scaling(endpoint),
         "last_call_at": endpoint.last_call_at,
         "expires_at": endpoint.expires_at,
@@ -1165,8 +1165,8 @@ def _scaling(endpoint: Endpoint) -> dict[str, Any] | None:
         "calls_per_minute": limits.target,
         "in_cooldown_s": limits.in_cooldown,
         "out_cooldown_s": limits.out_cooldown,
-        "cost_from": _cost(costs[0]),
-        "cost_up_to": _cost(costs[1]),
+        "cost_from": shown_cost(costs[0]),
+        "cost_up_to": shown_cost(costs[1]),
     }
 
 
@@ -1184,9 +1184,9 @@ def _plan(plan: planning.EndpointPlan) -> dict[str, Any]:
         "stays": plan.stays,
         "chosen": plan.chosen,
         "notes": plan.notes,
-        "cost_before": _cost(plan.before),
-        "cost": _cost(plan.after),
-        "cost_up_to": _cost(plan.up_to),
+        "cost_before": shown_cost(plan.before),
+        "cost": shown_cost(plan.after),
+        "cost_up_to": shown_cost(plan.up_to),
         "estimate": plan.estimate,
         "meanwhile": plan.meanwhile,
     }
@@ -1201,7 +1201,7 @@ def _call(call: Call, *, afterwards: bool) -> dict[str, Any]:
     }
 
 
-def _cost(cost: Cost | None) -> dict[str, str] | None:
+def shown_cost(cost: Cost | None) -> dict[str, str] | None:
     if cost is None:
         return None
     return {

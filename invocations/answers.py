@@ -4,6 +4,7 @@ import json
 import math
 import re
 from typing import Any
+from urllib.parse import unquote_plus
 
 from core.sentences import Sentence, phrase
 
@@ -63,7 +64,7 @@ def timings(custom_attributes: str) -> tuple[bool | None, dict[str, float]]:
     """
     given = dict(part.split("=", 1) for part in custom_attributes.split(";") if "=" in part)
     found = {}
-    for name in ("load_ms", "decode_ms", "infer_ms"):
+    for name in ("load_ms", "ready_ms", "decode_ms", "infer_ms"):
         try:
             value = float(given[name])
         except (KeyError, ValueError):
@@ -72,3 +73,19 @@ def timings(custom_attributes: str) -> tuple[bool | None, dict[str, float]]:
             found[name] = max(0.0, value)
     cold = {"1": True, "0": False}.get(given.get("cold", ""))
     return cold, found
+
+
+def put_out(custom_attributes: str) -> dict[str, Any] | None:
+    """What was unloaded so that the model of this call had room, as the container tells it.
+
+    ``names``, as far as they are told, and ``count`` of all. None: nothing, or it does not say.
+    """
+    given = dict(part.split("=", 1) for part in custom_attributes.split(";") if "=" in part)
+    try:
+        count = int(given.get("put_out_n", ""))
+    except ValueError:
+        return None
+    names = [unquote_plus(name) for name in given.get("put_out", "").split(",") if name]
+    # NUL is no text for PostgreSQL.
+    names = [name.replace("\0", "")[:1024] for name in names]
+    return {"names": names, "count": max(count, len(names))} if count > 0 else None

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -39,10 +40,10 @@ from invocations.payload import Payload, prepared
 from invocations.pictures import (
     MAX_FILE_BYTES,
     NotAPicture,
+    as_it_is,
     file_name,
     prepare,
     too_large,
-    type_as_it_is,
 )
 from invocations.runtime import MAX_PAYLOAD_BYTES, Answer
 from models_catalog import references
@@ -56,6 +57,8 @@ CallState = Annotated[str, OneOf(Invocation.State)]
 _HEADER = re.compile(r"[\x20-\x7e]{1,1024}")
 _DEFAULT_TYPE = "application/octet-stream"
 _THROTTLED_S = "5"
+# Of calls of a release before, and of payloads that are no pictures.
+_UNTOLD = dict.fromkeys(("content_type", "width", "height", "turned"))
 # What is called, by what names it for good; as the tokens, it is looked up once a second.
 _ENDPOINTS: Remembered[str, Endpoint] = Remembered()
 _VERSIONS: Remembered[tuple[object, ...], Version] = Remembered()
@@ -74,6 +77,10 @@ class TimingsOut(Schema):
     portal_ms: float | None = Field(description="From the call's begin to its end, less SageMaker.")
     sagemaker_ms: float | None = Field(description="The call of SageMaker, the container included.")
     load_ms: float | None = Field(description="Loading the model, as the container last did it.")
+    ready_ms: float | None = Field(
+        description="Of a cold call: from the container's order to load it until it could be "
+        "called; `load_ms` is a part of it."
+    )
     decode_ms: float | None
     infer_ms: float | None
 
@@ -84,6 +91,13 @@ class SentPictureOut(Schema):
     name: str
     sha256: str
     size: int = Field(description="Bytes, as they were sent to the model.")
+    content_type: str | None = Field(description="As what it was sent; null: it is not known.")
+    width: int | None = Field(description="Pixels, as it was sent.")
+    height: int | None
+    turned: bool | None = Field(
+        description="It is rotated upright, as its EXIF says: by the portal where that re-encoded "
+        "it, else by the container."
+    )
 
 
 class InvocationOut(Schema):
@@ -98,6 +112,11 @@ class InvocationOut(Schema):
     variant: str = Field(description="Which of the endpoint's answered; empty: none has.")
     state: CallState
     cold: bool | None = Field(description="null: the container does not say, or has not answered.")
+    put_out: list[str] = Field(
+        description="Target models that were unloaded so that this one had room; a name that "
+        "SageMaker gave where nobody had called it. Of a cold call, as far as the container says."
+    )
+    put_out_count: int = Field(description="How many were; their names may be too long to be told.")
     warming: bool = Field(description="Made to load the model, not for its answer: no traffic.")
     predictions: list[PredictionOut] = Field(description="Best first, five at most.")
     request_id: str = Field(description="SageMaker's own; empty where it did not answer.")
@@ -422,12 +441,13 @@ def _payload(request: HttpRequest, name: str) -> Payload:
     if not data:
         raise Problem("invalid", errors={"body": [_("The body is empty. Send a picture.")]})
     try:
-        kept_type = type_as_it_is(data)
+        kept = as_it_is(data)
     except (decoding.NoPicture, decoding.Unreadable):
         pass  # the model itself says whether it can take it
     else:
-        if kept_type:
-            return Payload(file_name(name), content_type, data, kept_type)
+        if kept is not None:
+            told = replace(kept, content_type=content_type)
+            return Payload(file_name(name), content_type, data, kept.content_type, sent_as=told)
         try:
             return prepared(prepare(io.BytesIO(data), name))
         except NotAPicture as problem:
@@ -476,14 +496,19 @@ def _timings(row: Invocation) -> dict[str, float | None]:
     return {
         "portal_ms": portal_ms,
         "sagemaker_ms": sagemaker_ms,
-        **{name: timings.get(name) for name in ("load_ms", "decode_ms", "infer_ms")},
+        **{name: timings.get(name) for name in ("load_ms", "ready_ms", "decode_ms", "infer_ms")},
     }
 
 
 def _shown(row: Invocation) -> dict[str, Any]:
     sent = None
     if row.picture_sha256:
-        sent = {"name": row.picture_name, "sha256": row.picture_sha256, "size": row.sent_bytes}
+        sent = {
+            "name": row.picture_name,
+            "sha256": row.picture_sha256,
+            "size": row.sent_bytes,
+            **(row.sent_as or _UNTOLD),
+        }
     said = row.said
     return {
         "id": row.uid,
@@ -495,6 +520,8 @@ def _shown(row: Invocation) -> dict[str, Any]:
         "variant": row.variant,
         "state": row.state,
         "cold": row.cold,
+        "put_out": row.put_out["names"] if row.put_out else [],
+        "put_out_count": row.put_out["count"] if row.put_out else 0,
         "warming": row.warming,
         "predictions": row.predictions,
         "request_id": row.request_id,

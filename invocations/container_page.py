@@ -39,6 +39,7 @@ MOST_MODELS = 200
 #: The versions that no container was called for that are named.
 MOST_UNCALLED = 50
 _LONGEST_SAID = 200
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 # Buckets are most of a page, and are not shown.
 _BUCKET = re.compile(r"^\w+_bucket\{.*\n?", re.MULTILINE)
@@ -46,6 +47,7 @@ _SUMS = {"mme_model_calls_total": "calls", "mme_model_cold_calls_total": "cold"}
     "mme_model_load_seconds_count": "loads",
     "mme_model_worker_deaths_total": "deaths",
     "mme_model_queue_length": "queue",
+    "mme_model_eviction_age_seconds_count": "evicted_idle",
 }
 _KINDS = {
     "mme_model_errors_total": ("errors", "kind"),
@@ -93,6 +95,8 @@ class ContainerModel:
     ``target``: its target model; "" stands for those that the containers no longer tell singly, and
     before its first call it is the name that SageMaker gave it. ``memory_bytes`` (of all instances)
     and ``loaded_since`` are None while no instance has it in memory. ``own_calls``: the portal's.
+    ``evicted_idle``: how often it was unloaded to make room, once somebody had called it; ``idle_s``
+    is how long nobody had called it then, all of these times together.
     """
 
     target: str
@@ -103,6 +107,8 @@ class ContainerModel:
     deaths: int = 0
     queue: int = 0
     load_s: float = 0.0
+    evicted_idle: int = 0
+    idle_s: float = 0.0
     errors: Counter[str] = field(default_factory=Counter)
     evictions: Counter[str] = field(default_factory=Counter)
     memory_bytes: int | None = None
@@ -141,6 +147,9 @@ class ContainerFigures:
 
     ``elsewhere``: no address is known at which they could be. ``problem``: why they could not.
     ``uncalled``: versions in the store that no container was called for, at most MOST_UNCALLED.
+    ``least_recent``: the model in memory that nobody has called for the longest time, which is
+    unloaded next. ``eviction_age_ms``: for how long models had not been called, on average, when
+    they were unloaded to make room; None where none was.
     """
 
     at: datetime | None = None
@@ -151,6 +160,8 @@ class ContainerFigures:
     models_left_out: int = 0
     uncalled: list[Version] = field(default_factory=list)
     more_uncalled: bool = False
+    least_recent: ContainerModel | None = None
+    eviction_age_ms: float | None = None
 
     @property
     def since(self) -> datetime | None:
@@ -240,12 +251,20 @@ def read(page: str) -> ContainerFigures:
         raise errors.Invalid(said) from error
     told = sorted(models.values(), key=lambda one: (not one.target, -one.calls, one.target))
     told = [one for one in told if one.target or one.calls]
+    evicted = sum(one.evicted_idle for one in told)
     return ContainerFigures(
         at=clock.now(),
         instances=sorted(instances.values(), key=lambda one: one.name),
         models=told[:MOST_MODELS],
         models_left_out=max(0, len(told) - MOST_MODELS),
+        least_recent=_least_recent(told),
+        eviction_age_ms=1000 * sum(one.idle_s for one in told) / evicted if evicted else None,
     )
+
+
+def _least_recent(models: list[ContainerModel]) -> ContainerModel | None:
+    held = [one for one in models if one.loaded_since is not None]
+    return min(held, key=lambda one: one.last_call_at or _NEVER, default=None)
 
 
 def _samples(page: str) -> Iterator[Sample]:
@@ -265,6 +284,8 @@ def _add(model: ContainerModel, sample: Sample) -> None:
             getattr(model, name)[sample.labels.get(label, "")] += int(value)
     elif sample.name == "mme_model_load_seconds_sum":
         model.load_s += value
+    elif sample.name == "mme_model_eviction_age_seconds_sum":
+        model.idle_s += value
     elif sample.name == "mme_model_memory_bytes":
         model.memory_bytes = (model.memory_bytes or 0) + int(value)
     elif sample.name == "mme_model_loaded_timestamp_seconds":

@@ -19,6 +19,7 @@ from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from core.permissions import actor
+from endpoints.api import CostOut, shown_cost
 from endpoints.models import Endpoint
 from invocations.experiments import document, drawing
 from invocations.experiments import services as experiments
@@ -178,6 +179,13 @@ class ExperimentPlanOut(Schema):
     asked: AskedOut
     targets: list[ExpectedOut]
     seconds: float = Field(description="About so long, by what the validations measured.")
+    cost: CostOut | None = Field(
+        description="Of the endpoint's instances, called or not; calls themselves cost nothing. "
+        "null: the price is not known, or nothing runs."
+    )
+    cost_meanwhile: str | None = Field(
+        description="What they cost in these seconds; a decimal number, as text."
+    )
     memory_mb: float | None = Field(
         description="What all targets take in an instance; null: it is not known of each."
     )
@@ -368,6 +376,8 @@ def _planned(plan: ExperimentPlan) -> dict[str, Any]:
             for one in plan.targets
         ],
         "seconds": round(plan.seconds, 1),
+        "cost": shown_cost(plan.cost),
+        "cost_meanwhile": plan.cost_meanwhile or None,
         "memory_mb": plan.memory_mb,
         "other_models": plan.others,
     }

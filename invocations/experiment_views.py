@@ -24,6 +24,7 @@ from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.permissions import actor
 from core.tables import Choice, Column, Search, Table
+from endpoints import prices
 from endpoints.models import Endpoint
 from invocations import given as given_pictures
 from invocations.experiments import chart, document, drawing
@@ -178,6 +179,7 @@ def _new(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "plan": plan,
+        "estimate": prices.known().estimate if plan is not None else "",
         "limits": limits,
         "endpoints": serving.exists(),
         "accept": ACCEPT,

@@ -22,6 +22,11 @@ def label_of_name(name: str) -> str:
     return _COUNTED.sub("", stem).strip() or stem
 
 
+def label_of_folder(name: str) -> str:
+    """The folder that a file lies in: ``three`` of ``three/01.png``."""
+    return PurePath(name).parent.name
+
+
 def labels_of_csv(data: bytes, name: str) -> dict[str, str]:
     """The right labels of a CSV file of name and label, with or without that header.
 

@@ -148,6 +148,18 @@ class ContainersOut(Schema):
         description="Why not. On AWS SageMaker's detailed observability alone can read them."
     )
     since: datetime | None = Field(description="When the first of them was started.")
+    least_recent: str | None = Field(
+        description="The target model in memory that nobody has called for the longest time: it is "
+        "unloaded next where memory is short. null: none is in memory."
+    )
+    least_recent_call_at: datetime | None = Field(
+        description="When it was called last; null: never, or there is none."
+    )
+    eviction_age_ms: float | None = Field(
+        description="How long models had not been called, on average, when they were unloaded to "
+        "make room. Small beside the time between two calls of a model: they take turns. null: "
+        "none was."
+    )
     instances: list[ContainerInstanceOut]
     models: list[ContainerModelOut] = Field(description="Most calls first.")
     models_left_out: int = Field(description="So many more have fewer calls.")
@@ -246,10 +258,14 @@ def _containers(told: ContainerFigures) -> dict[str, Any]:
             "SageMaker's detailed observability alone can read what the containers themselves "
             "count."
         )
+    oldest = told.least_recent
     return {
         "read_at": told.at,
         "problem": problem,
         "since": told.since,
+        "least_recent": None if oldest is None else oldest.target,
+        "least_recent_call_at": None if oldest is None else oldest.last_call_at,
+        "eviction_age_ms": told.eviction_age_ms,
         "instances": [
             {
                 "instance": one.name,

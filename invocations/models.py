@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from statistics import median
 from typing import Any, Self
 from uuid import uuid4
 
@@ -25,6 +26,8 @@ from models_catalog.hidden import Hidden
 from models_catalog.models import RegisteredModel
 from models_catalog.validation_result import LEAST_SHOWN
 
+# For what is usual, so many calls are looked at, among those of the rows so near.
+_SOME, _NEAR = 9, 1000
 LABEL_LENGTH = 200
 """Characters of a right label that somebody gives."""
 
@@ -121,6 +124,24 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
             .first()
         )
 
+    def usual_network_ms(self, invocation: "Invocation") -> float | None:
+        """How long SageMaker and the network take with a warm call of this endpoint; None: unknown.
+
+        The median of some that were made at about the same time.
+        """
+        near = self.filter(
+            endpoint=invocation.endpoint_id,
+            state=Invocation.State.DONE,
+            cold=False,
+            pk__range=(invocation.pk - _NEAR, invocation.pk + _NEAR),
+        )
+        found = [
+            timings["call_ms"] - timings.get("decode_ms", 0.0) - timings.get("infer_ms", 0.0)
+            for timings in near.values_list("timings", flat=True)[:_SOME]
+            if "call_ms" in timings
+        ]
+        return max(0.0, median(found)) if found else None
+
     def unfinished(self) -> Self:
         """Calls that wait in the queue or run; a finished row is never written again."""
         return self.filter(state__in=Invocation.UNSETTLED)
@@ -215,6 +236,9 @@ class Invocation(Leased):
         max_length=200, blank=True, help_text="How the picture was made smaller, if it was."
     )
     scaled_code = models.JSONField(null=True, help_text="The same as a code with parameters.")
+    sent_as = models.JSONField(
+        null=True, help_text="Of a picture: content_type, width, height, turned (pictures.SentAs)."
+    )
 
     predictions = models.JSONField(
         default=list, help_text='Best first: [{"label": str, "probability": float}].'
@@ -226,6 +250,10 @@ class Invocation(Leased):
         help_text="The first label, once the call is counted (invocations/roll_ups.py).",
     )
     cold = models.BooleanField(null=True, help_text="None where the container does not say.")
+    put_out = models.JSONField(
+        null=True,
+        help_text="What was unloaded to make room for it (answers.put_out); None: nothing.",
+    )
     warming = models.BooleanField(
         default=False,
         db_default=False,
@@ -375,26 +403,40 @@ class Invocation(Leased):
         """Whole seconds since it was sent, for a call that is under way."""
         return int((clock.now() - self.created_at).total_seconds())
 
-    def where_time_went(self) -> list["Span"]:
-        """The latency in parts, as far as the container tells; they add up to the whole.
+    def where_time_went(self, network_ms: float | None = None) -> list["Span"]:
+        """The latency in parts, as far as they are known; they add up to the whole.
 
         ``load_ms`` is told with every answer, but is part of this call's time only where the
-        call found the model not loaded and waited for it in one go.
+        call found the model not loaded and waited for it in one go. Nobody tells how long SageMaker
+        fetched the archive: what is more than ``network_ms``, the usual time of a warm call's
+        network, is taken for that.
         """
         if self.latency_ms is None:
             return []
         waited = self.timings.get("waited_ms", 0.0) if self.attempts > 1 else 0.0
-        parts = [("waiting", gettext("Waiting while the model was loaded"), waited)]
-        if self.cold and not waited:
-            load_ms = self.timings.get("load_ms", 0.0)
-            parts.append(("load", gettext("Loading the model into memory"), load_ms))
+        in_one_go = bool(self.cold) and not waited
+        call_ms = self.timings.get("call_ms", self.latency_ms - waited)
         decode_ms = self.timings.get("decode_ms", 0.0)
+        infer_ms = self.timings.get("infer_ms", 0.0)
+        parts = [("waiting", gettext("Waiting while the model was loaded"), waited)]
+        if in_one_go:
+            load_ms = self.timings.get("ready_ms", self.timings.get("load_ms", 0.0))
+            load_ms = min(load_ms, max(0.0, call_ms - decode_ms - infer_ms))
+            parts.append(("load", gettext("Loading the model into memory"), load_ms))
         parts.append(("decode", gettext("Decoding the picture"), decode_ms))
-        parts.append(("infer", gettext("The model itself"), self.timings.get("infer_ms", 0.0)))
-        rest = max(0.0, self.latency_ms - sum(ms for _, _, ms in parts))
+        parts.append(("infer", gettext("The model itself"), infer_ms))
+        portal = max(0.0, self.latency_ms - waited - call_ms)
+        rest = max(0.0, self.latency_ms - portal - sum(ms for _, _, ms in parts))
+        if in_one_go and network_ms is not None:
+            fetch = max(0.0, rest - network_ms)
+            said = gettext("Fetching and unpacking the archive, about")
+            parts.insert(0, ("fetch", said, fetch))
+            rest -= fetch
         warm_rest = gettext("SageMaker and network")
         cold_rest = gettext("Fetching and unpacking the archive, starting it, network")
-        parts.insert(0, ("rest", cold_rest if self.cold else warm_rest, rest))
+        known = not in_one_go or network_ms is not None
+        parts.insert(0, ("rest", warm_rest if known else cold_rest, rest))
+        parts.insert(0, ("portal", gettext("The portal"), portal))
         whole = sum(ms for _, _, ms in parts) or 1.0
         return [Span(kind, label, ms, 100 * ms / whole) for kind, label, ms in parts if ms > 0]
 

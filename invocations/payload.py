@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from core.sentences import Sentence
 from invocations import decoding
 from invocations.models import Picture
-from invocations.pictures import Prepared, file_name, prepare, type_as_it_is
+from invocations.pictures import Prepared, SentAs, as_it_is, file_name, prepare
 from invocations.runtime import MAX_PAYLOAD_BYTES
 
 
@@ -28,6 +28,7 @@ class Payload:
     thumbnail: bytes = b""
     preview: bytes | None = None
     made_smaller: Sentence | None = None
+    sent_as: SentAs | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -70,11 +71,12 @@ def read(file: BinaryIO, name: str) -> Payload:
         data = file.read()
         file.seek(0)
         try:
-            kept_type = type_as_it_is(data)
+            kept = as_it_is(data)
         except (decoding.NoPicture, decoding.Unreadable):
-            kept_type = ""  # said below
-        if kept_type:
-            return Payload(file_name(name), kept_type, data, kept_type)
+            kept = None  # said below
+        if kept is not None:
+            kind = kept.content_type
+            return Payload(file_name(name), kind, data, kind, sent_as=kept)
     return prepared(prepare(file, name))
 
 
@@ -88,4 +90,5 @@ def prepared(picture: Prepared) -> Payload:
         thumbnail=picture.thumbnail,
         preview=picture.preview,
         made_smaller=picture.scaled,
+        sent_as=picture.sent_as,
     )

@@ -4,9 +4,9 @@ import hashlib
 import io
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from django.utils.translation import gettext as _
 from PIL import Image
@@ -57,8 +57,30 @@ _RE_ENCODED_PIXELS = 8_000_000
 """Above it, what has to be re-encoded is made smaller too."""
 
 
+# EXIF's Orientation of a picture that needs no turn.
+_UPRIGHT = 1
+
+
 class NotAPicture(Exception):
     """The file cannot be used; ``str()`` is a sentence for the page, in the reader's language."""
+
+
+@dataclass(frozen=True)
+class SentAs:
+    """What a model is sent of a picture: its content type, and its size in pixels.
+
+    ``turned``: the camera was held otherwise, and it is rotated upright (EXIF's Orientation): here,
+    where it is re-encoded, else by the container.
+    """
+
+    content_type: str
+    width: int
+    height: int
+    turned: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """As a row stores it."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -74,6 +96,7 @@ class Prepared:
     """A larger one."""
     scaled: Sentence | None
     """How the picture was made smaller or turned into another format; None if it was not."""
+    sent_as: SentAs
 
     @property
     def sha256(self) -> str:
@@ -115,13 +138,19 @@ def file_name(name: str) -> str:
     return PurePath(name or "picture").name[-200:] or "picture"
 
 
-def type_as_it_is(data: bytes) -> str:
-    """The content type of a picture that is sent as it is; empty for one that has to be prepared.
+def as_it_is(data: bytes) -> SentAs | None:
+    """What is said of a picture that is sent as it is; None of one that has to be prepared.
 
     Looks at its header alone. Raises decoding.NoPicture and decoding.Unreadable.
     """
     opened = decoding.open_picture(data)
-    return _TYPES.get(opened.kind, "") if len(data) <= MAX_PAYLOAD_BYTES else ""
+    if opened.kind not in _TYPES or len(data) > MAX_PAYLOAD_BYTES:
+        return None
+    return _said_of(opened, _TYPES[opened.kind], opened.size)
+
+
+def _said_of(opened: decoding.Opened, content_type: str, size: tuple[int, int]) -> SentAs:
+    return SentAs(content_type, *size, turned=opened.orientation != _UPRIGHT)
 
 
 def too_large(name: str) -> str:
@@ -160,7 +189,8 @@ def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
         small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         thumbnail = _encoded(small, "JPEG", quality=82)
         if as_it_is:
-            return Prepared(name, data, _TYPES[opened.kind], thumbnail, preview, None)
+            told = _said_of(opened, _TYPES[opened.kind], opened.size)
+            return Prepared(name, data, told.content_type, thumbnail, preview, None, told)
         picture, sent = _jpeg(picture) if not fits else _lossless(picture)
     except decoding.Unreadable:
         raise
@@ -196,7 +226,8 @@ def _sent(opened: decoding.Opened, data: bytes, name: str) -> Prepared:
         )
     else:
         scaled = phrase("Format changed: %(from)s to %(to)s", **{"from": opened.kind}, to=kind)
-    return Prepared(name, sent, content_type, thumbnail, preview, scaled)
+    told = _said_of(opened, content_type, picture.size)
+    return Prepared(name, sent, content_type, thumbnail, preview, scaled, told)
 
 
 def _within(size: tuple[int, int], longer: int, shorter: int) -> tuple[int, int]:

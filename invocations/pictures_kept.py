@@ -27,9 +27,10 @@ from django.db import DatabaseError, close_old_connections
 
 from core import clock
 from core.errors import AwsError
+from invocations import decoding
 from invocations.models import Invocation, LabelledPicture, Picture
 from invocations.payload import Payload
-from invocations.pictures import NotAPicture, prepare
+from invocations.pictures import NotAPicture, as_it_is, prepare
 from models_catalog import s3
 
 logger = logging.getLogger(__name__)
@@ -199,14 +200,20 @@ def content(picture: Picture) -> bytes:
 
 def payload_of(picture: Picture) -> Payload:
     """What is sent where a picture is sent again. Raises AwsError as `content`."""
+    data = content(picture)
+    try:
+        sent_as = as_it_is(data)
+    except (decoding.NoPicture, decoding.Unreadable):
+        sent_as = None  # the model says what is wrong with it
     return Payload(
         name=picture.name,
         content_type=picture.content_type,
-        data=content(picture),
+        data=data,
         kept_type=picture.content_type,
         thumbnail=bytes(picture.thumbnail),
         preview=bytes(picture.preview) if picture.preview else None,
         made_smaller=picture.made_smaller,
+        sent_as=sent_as,
     )
 
 

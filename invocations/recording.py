@@ -63,11 +63,11 @@ _OTHERS_WAIT_S, _LOOK_EVERY_S = 0.5, 0.02
 # What a line of the journal has of a call when it begins, and when it ends.
 _BEGINS = (
     "endpoint_id", "version_id", "target_model", "asked", "created_by_id", "picture_name",
-    "picture_sha256", "sent_bytes", "scaled", "scaled_code", "warming",
+    "picture_sha256", "sent_bytes", "scaled", "scaled_code", "sent_as", "warming",
 )  # fmt: skip
 _ENDS = (
     "state", "error", "error_code", "predictions", "cold", "attempts", "latency_ms", "timings",
-    "request_id", "variant",
+    "request_id", "variant", "put_out",
 )  # fmt: skip
 
 

@@ -297,6 +297,7 @@ def _begin(
         sent_bytes=len(payload.data),
         scaled=payload.scaled,
         scaled_code=payload.scaled_code,
+        sent_as=payload.sent_as.as_json() if payload.sent_as else None,
     )
     recorded = Recorded(row, payload if payload.kept_type else None)
     recorded.begin()
@@ -429,6 +430,7 @@ def _try_until_answered(call: _Call, began: float, finish: Callable[..., None]) 
         error_code=None,
         predictions=_labels(call, answer),
         cold=cold,
+        put_out=answers.put_out(answer.custom_attributes) if cold else None,
         attempts=attempts,
         timings=timings,
         request_id=answer.request_id[:64],

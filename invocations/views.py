@@ -4,11 +4,13 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from pathlib import PurePath
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
+from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Exists, OuterRef, Q
 from django.http import (
     Http404,
@@ -44,6 +46,7 @@ from invocations import (
     samples,
     services,
     side_by_side,
+    unloaded,
 )
 from invocations.models import Invocation, Picture
 from invocations.panels import DOING, MAY_INVOKE
@@ -212,7 +215,7 @@ def _many(request: HttpRequest, chosen: Chosen) -> HttpResponse:
             raise services.CallRefused(said % {"most": side_by_side.MOST_PICTURES})
         for target in targets:
             services.check_possible(endpoint, target.version)
-        label_of = _right_labels(request)
+        named, label_of = _named(request, files), _right_labels(request)
         comparison = side_by_side.start(
             one=targets[0].version,
             other=targets[1].version if len(targets) > 1 else None,
@@ -220,7 +223,7 @@ def _many(request: HttpRequest, chosen: Chosen) -> HttpResponse:
             actor=actor(request),
             test_set=False,
             with_samples=False,
-            given=given.keep([(cast(Any, file), file.name or "") for file in files], label_of),
+            given=given.keep(named, label_of),
         )
     except (
         NotAPicture,
@@ -236,6 +239,15 @@ def _many(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     return redirect(comparison)
 
 
+def _named(request: HttpRequest, files: list[UploadedFile]) -> list[tuple[BinaryIO, str]]:
+    """Each file with its name, and the folder that it lies in, where the page's script told it."""
+    folders = request.POST.getlist("folder")
+    if len(folders) != len(files):
+        folders = [""] * len(files)
+    names = [str(PurePath(folder, file.name or "")) for folder, file in zip(folders, files, strict=True)]
+    return [(cast(Any, file), name) for file, name in zip(files, names, strict=True)]
+
+
 def _right_labels(request: HttpRequest) -> Callable[[str], str]:
     """Which right label a file's name has, as the form says."""
     table = request.FILES.get("label_file")
@@ -243,6 +255,12 @@ def _right_labels(request: HttpRequest) -> Callable[[str], str]:
         return given.by_name(given.labels_of_csv(table.read(), table.name or "CSV"))
     if request.POST.get("labels") == "names":
         return given.label_of_name
+    if request.POST.get("labels") == "folders":
+        if not any(request.POST.getlist("folder")):
+            raise services.CallRefused(
+                _("The pictures are in no folder. Choose a folder, or tell the labels otherwise.")
+            )
+        return given.label_of_folder
     return lambda _name: ""
 
 
@@ -544,9 +562,11 @@ def _result_fragment(
 
 
 def _result_context(request: HttpRequest, invocation: Invocation) -> dict[str, Any]:
-    cold = None
+    cold = network_ms = None
     if invocation.state == Invocation.State.DONE and invocation.cold is False:
         cold = Invocation.objects.cold_before(invocation)
+    elif invocation.cold:
+        network_ms = Invocation.objects.usual_network_ms(invocation)
     times = None
     if cold is not None and cold.latency_ms and invocation.latency_ms:
         times = cold.latency_ms / invocation.latency_ms
@@ -554,6 +574,8 @@ def _result_context(request: HttpRequest, invocation: Invocation) -> dict[str, A
         "invocation": invocation,
         "cold_one": cold,
         "times": times,
+        "spans": invocation.where_time_went(network_ms),
+        "put_out": unloaded.versions_of(invocation),
         "test_sets": settings.TEST_SETS,
         "may_forget": bool(invocation.picture_sha256)
         and forgetting.may_forget(actor(request), invocation),

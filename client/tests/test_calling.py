@@ -39,6 +39,13 @@ def test_one_picture_is_one_document_and_its_first_label(
     assert shown.endswith(f"  {label}\n")
 
 
+def test_what_was_unloaded_for_a_call_is_said(mme: Mme, fake: FakePortal, picture: str) -> None:
+    told = DOCUMENT | {"put_out": ["a.tar.gz", "b.tar.gz"], "put_out_count": 3}
+    fake.answers = [Says(document=told)]
+    shown = mme("invoke", "demo", "digits:2", picture, url=fake.url, token="mme_x").out
+    assert shown.endswith("  unloaded to make room for it (3): a.tar.gz, b.tar.gz\n")
+
+
 def test_of_several_pictures_each_has_its_line_and_one_that_fails_stops_none(
     mme: Mme, fake: FakePortal, picture: str
 ) -> None:

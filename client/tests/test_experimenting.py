@@ -86,6 +86,8 @@ def test_pictures_of_ones_own_are_sent_first(
 def test_a_plan_is_printed_and_nothing_is_called(mme: Callable[..., Ran], fake: FakePortal) -> None:
     plan = {
         "endpoint": "demo", "asked": {}, "seconds": 3.2, "memory_mb": 80.0, "other_models": 2,
+        "cost": {"per_hour": "0.115", "per_month": "83.95", "currency": "USD"},
+        "cost_meanwhile": "0.0001",
         "targets": [{"name": "digits:1", "target_model": "digits_v1.tar.gz", "share": 1.0,
                      "calls": 100.0, "memory_mb": 80.0}],
     }  # fmt: skip
@@ -94,6 +96,7 @@ def test_a_plan_is_printed_and_nothing_is_called(mme: Callable[..., Ran], fake: 
     assert ran.code == 0, ran.err
     assert "digits_v1.tar.gz" in ran.out
     assert "About 3 s." in ran.out
+    assert "The instances cost 0.115 USD an hour, 0.0001 USD in that time." in ran.out
     assert "Nothing was called." in ran.err
     assert json.loads(mme(*BEGIN, "--plan", "--json").out) == plan
     assert mme(*BEGIN, "--plan", "-q").out == "digits:1\tdigits_v1.tar.gz\t100\t80 MB\n"

@@ -59,6 +59,9 @@ def test_why_cloudwatch_does_not_say_is_told(mme: Mme, fake: FakePortal) -> None
 TOLD = EXAMPLE["containers"] | {
     "problem": None,
     "since": TIMES[0],
+    "least_recent": "digits_v2.tar.gz",
+    "least_recent_call_at": None,
+    "eviction_age_ms": 2500.0,
     "instances": [EXAMPLE["containers"]["instances"][0] | {"instance": "i-9", "up": False}],
     "models": [
         EXAMPLE["containers"]["models"][0]
@@ -87,6 +90,8 @@ def test_what_the_containers_count_stands_beside(mme: Mme, fake: FakePortal) -> 
     assert row.split()[1:4] == ["42", "9", str(TOLD["models"][0]["cold"])]
     assert all(one in row for one in ("bad_request 6", "50.0 MB", "100.0 ms", "memory 1"))
     assert "Not called since: digits:1" in theirs
+    assert "least recently used in memory: digits_v2.tar.gz, never" in theirs
+    assert "not called for 2.5 s on average when unloaded" in theirs
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,17 @@ package mme;
 
 import io.netty.handler.codec.http.FullHttpResponse;
 import io.netty.util.CharsetUtil;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -30,7 +37,12 @@ final class Counters {
     /** An unload is for want of memory where a load was refused for it so shortly before. */
     private static final long MAKING_ROOM_MS = 60_000;
 
+    /** Of what a load put out of memory so many letters are told, of 1,024 that SageMaker hands on. */
+    private static final int MOST_TOLD = 600;
+
     private static final int LONGEST_NAME = 1024; // of TargetModel
+
+    private static final String ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes";
 
     /** By target model, those in use last at the end. */
     private final Map<String, Series> series = new LinkedHashMap<>(64, 0.75f, true);
@@ -40,20 +52,45 @@ final class Counters {
     private final Map<String, Long> failures = new TreeMap<>();
     private long refusedForMemory = Long.MIN_VALUE / 2;
 
+    /** What was unloaded to make room, until a load has taken the room: when, and which. */
+    private final Deque<Map.Entry<Long, String>> room = new ArrayDeque<>();
+
     /** A model that MMS has, by MMS's name. */
     static final class Loaded {
 
         final long since;
+        private final double seconds;
+        private final List<String> putOut;
         private String target;
         private boolean told;
 
-        private Loaded(String target, long since) {
+        private Loaded(String target, long since, double seconds, List<String> putOut) {
             this.target = target;
             this.since = since;
+            this.seconds = seconds;
+            this.putOut = putOut;
         }
 
         String target() {
             return target;
+        }
+
+        /** {@code ;ready_ms=131.2;put_out_n=2;put_out=a.tar.gz,b.tar.gz}, names as in a form. */
+        private String said() {
+            StringBuilder out = new StringBuilder(";ready_ms=");
+            out.append(String.format(Locale.ROOT, "%.1f", seconds * 1000));
+            if (!putOut.isEmpty()) {
+                out.append(";put_out_n=").append(putOut.size()).append(";put_out=");
+                int begin = out.length();
+                for (String one : putOut) {
+                    String name = URLEncoder.encode(one, StandardCharsets.UTF_8);
+                    if (out.length() - begin + name.length() >= MOST_TOLD) {
+                        break; // the number says how many there are
+                    }
+                    out.append(out.length() > begin ? "," : "").append(name);
+                }
+            }
+            return out.toString();
         }
     }
 
@@ -74,7 +111,7 @@ final class Counters {
         }
         loaded.forEach(
                 (name, model) -> {
-                    Loaded copy = new Loaded(model.target, model.since);
+                    Loaded copy = new Loaded(model.target, model.since, 0, List.of());
                     found.loaded.put(name, copy);
                 });
         found.failures = new TreeMap<>(failures);
@@ -83,13 +120,14 @@ final class Counters {
 
     /**
      * A call of the model {@code name} was answered. {@code header} is the caller's name for it, where
-     * there is one; {@code attributes} are the worker's times, as the caller gets them.
+     * there is one. The worker's times are in the answer's attributes; to those of a cold call is
+     * added what the worker cannot know: how long the load took, and what was unloaded for it.
      */
     void called(String name, String header, FullHttpResponse answer, double seconds) {
         int status = answer.status().code();
         String kind = status < 400 ? null : kind(status, answer);
         String attributes =
-                status == 200 ? answer.headers().get("X-Amzn-SageMaker-Custom-Attributes") : null;
+                status == 200 ? answer.headers().get(ATTRIBUTES) : null;
         String target = header == null || header.isEmpty() ? null : readable(header);
         synchronized (this) {
             Series one = of(name, target);
@@ -101,6 +139,10 @@ final class Counters {
             }
             if (attributes != null) {
                 times(one, attributes);
+                Loaded model = loaded.get(name);
+                if (model != null && attributes.startsWith("cold=1;")) {
+                    answer.headers().set(ATTRIBUTES, attributes + model.said());
+                }
             }
         }
     }
@@ -108,7 +150,8 @@ final class Counters {
     synchronized void loadAnswered(String name, int status, double seconds) {
         long now = System.currentTimeMillis();
         if (status < 300) {
-            Loaded model = loaded.computeIfAbsent(name, key -> new Loaded(key, now));
+            Loaded model =
+                    loaded.computeIfAbsent(name, key -> new Loaded(key, now, seconds, taken(now)));
             created(model.target).load.add(seconds);
             return;
         }
@@ -119,8 +162,29 @@ final class Counters {
     }
 
     synchronized void unloaded(String name) {
-        boolean room = System.currentTimeMillis() - refusedForMemory < MAKING_ROOM_MS;
-        gone(name, room ? "memory" : "request");
+        long now = System.currentTimeMillis();
+        boolean forRoom = now - refusedForMemory < MAKING_ROOM_MS;
+        Loaded model = loaded.get(name);
+        if (forRoom && model != null) {
+            room.add(Map.entry(now, model.target));
+            Series known = created(model.target);
+            if (known.lastCall > 0) {
+                known.idle.add((now - known.lastCall) / 1000.0);
+            }
+        }
+        gone(name, forRoom ? "memory" : "request");
+    }
+
+    /** What made room for the load that has ended now; of several at a time the first takes it. */
+    private List<String> taken(long now) {
+        List<String> found = new ArrayList<>();
+        for (Map.Entry<Long, String> one : room) {
+            if (now - one.getKey() < MAKING_ROOM_MS) {
+                found.add(one.getValue());
+            }
+        }
+        room.clear();
+        return found;
     }
 
     /** The model's worker has died, and none could take its place: MMS has removed the model. */

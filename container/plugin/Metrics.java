@@ -93,6 +93,11 @@ public class Metrics extends ModelServerEndpoint {
                 all,
                 (labels, one) -> one.inference.write(page, "mme_model_inference_seconds", labels));
         page.family(
+                "mme_model_eviction_age_seconds",
+                "histogram",
+                "Time since its last call when a model was unloaded to make room.");
+        each(all, (labels, one) -> one.idle.write(page, "mme_model_eviction_age_seconds", labels));
+        page.family(
                 "mme_model_call_seconds",
                 "histogram",
                 "Time from a call to its answer, waiting included.");

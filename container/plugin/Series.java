@@ -20,11 +20,17 @@ final class Series {
     final Histogram decode = new Histogram(DECODE);
     final Histogram inference = new Histogram(ANSWER);
 
+    /** How long nobody had called it when it was unloaded to make room. */
+    final Histogram idle = new Histogram(IDLE);
+
     private static final double[] LOAD = {
         0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 360
     };
     private static final double[] DECODE = {
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1
+    };
+    private static final double[] IDLE = {
+        1, 5, 15, 60, 300, 900, 3600, 14400, 43200, 86400, 604800
     };
     private static final double[] ANSWER = {
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
@@ -45,6 +51,7 @@ final class Series {
         load.add(other.load);
         decode.add(other.decode);
         inference.add(other.inference);
+        idle.add(other.idle);
     }
 
     /** Whether nothing was ever counted in it. */

@@ -236,6 +236,38 @@ def test_an_unload_that_was_asked_for_and_one_for_want_of_memory(
         assert page.of("room.tar.gz", "load_seconds_count") == 2
 
 
+def test_a_cold_answer_tells_what_was_unloaded_for_it(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
+) -> None:
+    def told(server: Server, name: str, target: str) -> dict[str, str]:
+        answer = server.invoke(name, picture, "image/jpeg", X_Amzn_SageMaker_Target_Model=target)
+        assert answer.status == 200
+        attributes = answer.headers["x-amzn-sagemaker-custom-attributes"]
+        return dict(part.split("=", 1) for part in attributes.split(";"))
+
+    with start_server(tmp_path, MME_MEMORY_LIMIT_MB="350") as server:
+        for name in ("one", "two", "asked"):
+            assert server.load(name, unpacked()).status == 200
+        first = told(server, "one", "zoo/o;n=e,1.tar.gz")
+        assert 0 < float(first["load_ms"]) <= float(first["ready_ms"])
+        assert "put_out" not in first
+        assert server.unload("asked").status == 200
+        assert server.load("huge", big_folder(tmp_path / "huge", 2000)).status == 507
+        assert server.unload("one").status == 200
+        assert server.unload("two").status == 200
+        assert server.load("new", unpacked()).status == 200
+        cold = told(server, "new", "new.tar.gz")
+        assert (cold["cold"], cold["put_out_n"]) == ("1", "2")
+        assert cold["put_out"] == "zoo%2Fo%3Bn%3De%2C1.tar.gz,two"
+        assert "ready_ms" not in told(server, "new", "new.tar.gz"), "a warm one waited for nothing"
+        assert server.load("next", unpacked()).status == 200
+        assert "put_out" not in told(server, "next", "next.tar.gz"), "it is told once"
+        page = Page(server)
+        assert page.of("zoo/o;n=e,1.tar.gz", "eviction_age_seconds_count") == 1
+        assert 0 <= (page.of("zoo/o;n=e,1.tar.gz", "eviction_age_seconds_sum") or -1) < 600
+        assert page.of("two", "eviction_age_seconds_count") == 0, "nobody ever called it"
+
+
 def test_counters_outlive_workers_and_the_model_host(
     tmp_path: Path, unpacked: Unpacked, picture: bytes
 ) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -16,8 +17,9 @@ from django.utils.translation import gettext as _
 from activity.services import record
 from core import clock, spreadsheet, waiting
 from core.jobs import enqueue_on_commit
-from endpoints import instance_memory
+from endpoints import instance_memory, prices
 from endpoints.models import Endpoint
+from endpoints.prices import Cost
 from invocations import cache_simulation, services
 from invocations.experiments import drawing, recorded_day, sending, tally, targets
 from invocations.experiments.recorded_day import Recorded
@@ -90,6 +92,7 @@ class Expected:
 class ExperimentPlan:
     """What an experiment would do. ``seconds``: about so long; ``others``: ready versions on the
     endpoint's store that it does not call, which may be put out of memory for those that it calls.
+    ``cost``: that of the endpoint's instances, called or not; None where it is not known.
     """
 
     wanted: Wanted
@@ -98,6 +101,15 @@ class ExperimentPlan:
     seconds: float
     memory_mb: float | None
     others: int
+    cost: Cost | None = None
+
+    @property
+    def cost_meanwhile(self) -> str:
+        """What the instances cost while it runs, as a decimal number; empty: it is not known."""
+        if self.cost is None:
+            return ""
+        exact = self.cost.per_hour * Decimal(round(self.seconds)) / 3600
+        return f"{exact.quantize(Decimal('0.0001')):f}"
 
     @property
     def called(self) -> int:
@@ -141,7 +153,8 @@ def plan(*, wanted: Wanted, endpoint: Endpoint, actor: User) -> ExperimentPlan:
     served = Version.objects.ready().filter(bucket=endpoint.bucket, prefix=endpoint.prefix)
     others = served.exclude(pk__in=[one.version for one in found]).aggregate(count=Count("pk"))
     whole = sum(memory) if len(memory) == len(found) else None
-    return ExperimentPlan(checked, endpoint, expected, seconds, whole, others["count"])
+    cost = prices.known().of(endpoint)
+    return ExperimentPlan(checked, endpoint, expected, seconds, whole, others["count"], cost)
 
 
 def _at_once(endpoint: Endpoint, callers: int, calls: int) -> int:

@@ -73,6 +73,35 @@ def test_a_call_that_waited_shows_the_waiting():
     assert parts == {"rest": 90.0, "waiting": 9500.0, "infer": 10.0}
 
 
+def test_a_cold_call_in_all_its_parts():
+    timings = {"load_ms": 90.0, "ready_ms": 120.0, "decode_ms": 1.0, "infer_ms": 9.0}
+    call = Invocation(latency_ms=302.0, cold=True, attempts=1, timings=timings | {"call_ms": 300.0})
+    parts = [(span.kind, round(span.ms, 1)) for span in call.where_time_went(network_ms=5.0)]
+    assert parts == [
+        ("portal", 2.0), ("rest", 5.0), ("fetch", 165.0), ("load", 120.0), ("decode", 1.0),
+        ("infer", 9.0),
+    ]  # fmt: skip
+    # One whose archive lay on the instance's disk, and one of a model that was loaded before.
+    assert "fetch" not in {span.kind for span in call.where_time_went(network_ms=500.0)}
+    call.timings["ready_ms"] = 5000.0
+    assert sum(span.share for span in call.where_time_went(5.0)) == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cold=1;put_out_n=1;put_out=zoo%2Fa%3B.tar.gz", {"names": ["zoo/a;.tar.gz"], "count": 1}),
+        ("cold=1;put_out_n=30;put_out=a,b", {"names": ["a", "b"], "count": 30}),
+        ("cold=1;put_out_n=2", {"names": [], "count": 2}),
+        ("cold=1;load_ms=1", None),
+        ("put_out_n=x;put_out=a", None),
+        ("put_out_n=1;put_out=%00a", {"names": ["a"], "count": 1}),
+    ],
+)
+def test_what_was_unloaded_for_a_call(text, said):
+    assert answers.put_out(text) == said
+
+
 def test_shares_add_up_to_the_whole():
     call = Invocation(latency_ms=50.0, cold=False, timings={"decode_ms": 3.0, "infer_ms": 7.0})
     assert sum(span.share for span in call.where_time_went()) == pytest.approx(100)

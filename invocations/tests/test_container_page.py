@@ -58,6 +58,7 @@ def test_the_instances_of_a_page_are_added_up_by_model(db: None) -> None:
     assert found.since == STARTED
     assert [one.name for one in found.silent] == ["AllTraffic/i-3"]
     assert found.calls == 46
+    assert (found.least_recent, found.eviction_age_ms) == (first, 2500)
 
 
 @pytest.mark.parametrize("wrong", ["{", 'a{b="c} 1', "mme_models_loaded many", "<html>"])
@@ -106,6 +107,8 @@ def test_the_page_says_whose_numbers_are_whose(
     assert "1 × memory was short" in theirs
     assert "AllTraffic/i-3" in theirs
     assert "Others, not told singly" in theirs
+    assert "digits v1</span>" in theirs.partition("Least recently used in memory")[2]
+    assert "2.5 s" in theirs.partition("when unloaded to make room")[2]
     assert "digits v2" in theirs.partition("Versions that nobody called")[2]
     assert told["asked"] == ["http://pages.example/demo/metrics"]
     client.get(f"/invoke/metrics/{demo.pk}/")
@@ -166,6 +169,9 @@ def test_the_operation_tells_the_same(
     first = found["models"][0]
     assert (first["model"], first["number"], first["calls"]) == ("digits", 1, 42)
     assert first["portal_calls"] == 0
+    assert found["least_recent"] == "digits_v1.tar.gz"
+    assert found["least_recent_call_at"] == first["last_call_at"]
+    assert found["eviction_age_ms"] == 2500
     assert {"kind": "bad_request", "calls": 6} in first["errors"]
     assert first["evictions"] == [{"reason": "memory", "times": 1}]
     assert [one["up"] for one in found["instances"]] == [True, True, False]

@@ -670,6 +670,8 @@ def test_the_plan_says_how_many_calls_each_target_gets(
     assert plan.memory_mb == 240
     assert plan.others == 1
     assert plan.seconds == pytest.approx((120 * 20 + 300) / 1000 / 2)
+    assert plan.cost is not None
+    assert plan.cost_meanwhile == f"{float(plan.cost.per_hour) * round(plan.seconds) / 3600:.4f}"
     assert not Experiment.objects.exists()
 
 
@@ -761,6 +763,8 @@ def test_the_api_begins_one_waits_for_it_and_says_all_of_it(
     plan = json.loads(ask("POST", "/plan", scopes=("read",), **wanted).content)
     assert [one["name"] for one in plan["targets"]] == ["digits:1", "digits:2", "digits:3"]
     assert sum(one["calls"] for one in plan["targets"]) == pytest.approx(20, abs=0.2)
+    assert plan["cost"]["currency"] == "USD"
+    assert float(plan["cost_meanwhile"]) < float(plan["cost"]["per_hour"])
     assert not Experiment.objects.exists()
 
     answer = ask("POST", **wanted)
@@ -807,6 +811,7 @@ def test_the_page_plans_begins_watches_stops_names_and_compares(
     assert "Your role may make 1 to 1000 calls." in refused.content.decode()
     planned = client.post(new, form | {"plan": "1"}).content.decode()
     assert "Nothing was called yet." in planned.replace("\n", " ")
+    assert "while it runs" in planned, "what its instances cost meanwhile"
     assert not Experiment.objects.exists()
     answer = client.post(new, form)
     experiment = Experiment.objects.get()

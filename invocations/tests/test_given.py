@@ -161,6 +161,23 @@ def _post(client: Client, two: Pair, **values: Any) -> Any:
     return client.post("/invoke/run/", data, **values.pop("headers", {}))
 
 
+def test_the_folders_of_pictures_are_their_labels_where_the_page_tells_them(
+    two: Pair, models: Models, client_of: Callable[[str], Client]
+) -> None:
+    client = client_of("viewer")
+    files = [_file(1, "1.png"), _file(2, "1.png")]
+    _post(client, two, picture=files, labels="folders", folder=["eight", "three"])
+    comparison = AnswerComparison.objects.get()
+    assert [(row.name, row.label) for row in comparison.pictures.all()] == [
+        ("eight/1.png", "eight"), ("three/1.png", "three"),
+    ]  # fmt: skip
+    files = [_file(1, "1.png"), _file(2, "1.png")]
+    answer = _post(client, two, picture=files, labels="folders")
+    assert answer.status_code == 400
+    assert "The pictures are in no folder." in answer.content.decode()
+    assert AnswerComparison.objects.count() == 1
+
+
 def _file(shade: int, name: str) -> SimpleUploadedFile:
     return SimpleUploadedFile(name, _png(shade), "image/png")
 

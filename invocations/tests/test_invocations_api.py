@@ -100,6 +100,9 @@ def test_an_answer_says_all_of_the_call_and_is_recorded(ask: Ask, model: Model) 
     assert (said["target_model"], said["request_id"]) == ("digits_v1.tar.gz", "r-1")
     assert said["predictions"] == ROWS
     assert said["timings"]["infer_ms"] == 2.0
+    assert (said["put_out"], said["put_out_count"]) == ([], 0)
+    sent = {name: said["picture"][name] for name in ("content_type", "width", "turned")}
+    assert sent == {"content_type": "image/png", "width": 8, "turned": False}
     assert "infer;dur=2.00" in answer.headers["Server-Timing"]
     assert row.created_by.username == "viewer-user"
     assert not row.thumbnail  # it is made when somebody looks at it

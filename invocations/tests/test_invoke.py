@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from PIL import Image
+from PIL import ExifTags, Image
 
 from core import errors
 from endpoints.models import Endpoint
@@ -46,6 +46,8 @@ class Runtime:
         self.asked = []
         self.script = []
         self.cold = True
+        #: What the container says of each call, in place of its usual words.
+        self.attributes = []
 
     def invoke(self, **call):
         self.asked.append(call)
@@ -53,6 +55,7 @@ class Runtime:
             raise self.script.pop(0)
         rows = [{"label": "tabby", "probability": 0.91}, {"label": "tiger", "probability": 0.05}]
         attributes = f"cold={int(self.cold)};load_ms=40.0;decode_ms=1.0;infer_ms=2.0"
+        attributes = self.attributes.pop(0) if self.attributes else attributes
         self.cold = False
         body = json.dumps({"predictions": rows}).encode()
         return runtime.Answer(body, "application/json", attributes, "r-1", "AllTraffic")
@@ -137,6 +140,37 @@ def test_a_picture_that_is_damaged_is_refused_by_its_model(post, sagemaker_runti
     page = text(post(picture=upload(png(side=64)[:-60])))
     assert "The model cannot take this picture. The container says: “damaged" in page
     assert not Invocation.objects.get().thumbnail
+
+
+def test_what_was_sent_what_was_unloaded_and_where_the_time_went_are_shown(
+    post, make_version, sagemaker_runtime
+):
+    other = make_version(number=2)
+    times = "load_ms=40;ready_ms=50;decode_ms=1;infer_ms=2"
+    put_out = f"put_out_n=2;put_out={other.target_model},9d1f"
+    sagemaker_runtime.attributes = [f"cold=1;{times};{put_out}", f"cold=0;{times}"]
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(turned, "JPEG", exif=exif)
+    post(picture=upload(turned.getvalue(), "cat.jpg"))
+    call = Invocation.objects.get()
+    assert call.put_out == {"names": [other.target_model, "9d1f"], "count": 2}
+    assert call.sent_as == {"content_type": "image/jpeg", "width": 30, "height": 20, "turned": True}
+    page = " ".join(text(post.client.get(call.get_absolute_url())).split())
+    assert "image/jpeg, 30 × 20 px" in page
+    assert "rotated upright, as its EXIF says" in page
+    said = page.partition("Unloaded to make room for it:")[2]
+    assert f'<a href="{other.get_absolute_url()}">{other}</a>, 1 model that nobody called' in said
+    post(again=call.picture_sha256)
+    # What a warm call's network takes is known now, so that the fetching is told apart from it.
+    Invocation.objects.filter(cold=False).update(timings={"call_ms": 13.0, "infer_ms": 3.0})
+    Invocation.objects.filter(cold=True).update(
+        latency_ms=401.0, timings=call.timings | {"call_ms": 400.0}
+    )
+    page = " ".join(text(post.client.get(call.get_absolute_url())).split())
+    for part in ("The portal <strong>1.0 ms", "network <strong>10 ms", "about <strong>337 ms"):
+        assert part in page
 
 
 def test_again_sends_the_same_picture_and_shows_warm_beside_cold(post, sagemaker_runtime):

@@ -107,8 +107,12 @@ def test_changes_of_the_time_are_marked_and_nothing_else(
         parameters={},
         at=clock.now() - timedelta(days=2),
     )
+    alarm = {"name": "demo", "alarm": "p99", "condition": "slow", "reason": "Threshold Crossed"}
+    activity.record(action="endpoint.alarm_on", subject=demo, parameters=alarm)
     found = metrics_of(endpoint=demo, range=Range.DAY)
-    assert [event.action for event in found.events] == ["endpoint.requested", "endpoint.updated"]
+    assert [event.action for event in found.events] == [
+        "endpoint.requested", "endpoint.updated", "endpoint.alarm_on",
+    ]  # fmt: skip
 
 
 def test_the_page_says_whose_numbers_are_whose(

@@ -19,6 +19,7 @@ function showPreviews(files) {
   const size = files.reduce((sum, file) => sum + file.size, 0);
   const [file] = files;
   const several = files.length > 1;
+  tellFolders(zone, files);
   zone.querySelector("[data-name]").textContent = several
     ? input.dataset.several.replace("{count}", files.length).replace("{size}", readable(size))
     : file.name || input.dataset.pasted;
@@ -40,6 +41,19 @@ function showPreviews(files) {
     thumb.onerror = () => thumb.remove();
     thumb.src = address(one);
     thumbs.append(thumb);
+  }
+}
+
+// The folder that each file lies in, in their order: a form sends the names of files alone.
+function tellFolders(zone, files) {
+  const folders = files.map((file) => file.webkitRelativePath?.split("/").at(-2) ?? "");
+  const told = folders.some((folder) => folder) ? folders : [];
+  zone.querySelector("[data-folders]").replaceChildren(...told.map((value) =>
+    Object.assign(document.createElement("input"), { type: "hidden", name: "folder", value })));
+  const labels = document.querySelector("#labels");
+  if (labels && !labels.value && new Set(told).size > 1) {
+    labels.value = "folders";
+    labels.closest("details").open = true;
   }
 }
 
@@ -65,7 +79,7 @@ function take(files) {
 
 document.addEventListener("change", (event) => {
   if (!event.target.matches("#picture-field input[type=file]") || !event.target.files.length) return;
-  if (event.target.matches("[data-camera]")) {
+  if (event.target.matches("[data-camera], [data-folder]")) {
     take(event.target.files);
     event.target.value = ""; // it is sent once, by the field that shows it
   } else {

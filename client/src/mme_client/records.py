@@ -790,6 +790,9 @@ class ContainersTold(Record):
     read_at: datetime | None
     problem: str | None
     since: datetime | None
+    least_recent: str | None
+    least_recent_call_at: datetime | None
+    eviction_age_ms: float | None
     instances: list[InstanceTold]
     models: list[ModelTold]
     models_left_out: int
@@ -1316,6 +1319,7 @@ class Timings(Record):
     portal_ms: float | None
     sagemaker_ms: float | None
     load_ms: float | None
+    ready_ms: float | None
     decode_ms: float | None
     infer_ms: float | None
 
@@ -1327,6 +1331,10 @@ class SentPicture(Record):
     name: str
     sha256: str
     size: int
+    content_type: str | None
+    width: int | None
+    height: int | None
+    turned: bool | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -1341,6 +1349,8 @@ class Invocation(Record):
     variant: str
     state: str
     cold: bool | None
+    put_out: list[str]
+    put_out_count: int
     warming: bool
     predictions: list[Prediction]
     request_id: str
@@ -1531,13 +1541,16 @@ class ExpectedCalls(Record):
 class ExperimentPlan(Record):
     """What an experiment would do; ``seconds``: about so long.
 
-    ``other_models`` on the endpoint are not called, and may be put out of memory.
+    ``other_models`` on the endpoint are not called, and may be put out of memory. ``cost`` is that
+    of the endpoint's instances, called or not, and ``cost_meanwhile`` of these seconds.
     """
 
     endpoint: str
     asked: dict[str, Any]
     targets: list[ExpectedCalls]
     seconds: float
+    cost: Cost | None
+    cost_meanwhile: str | None
     memory_mb: float | None
     other_models: int
 

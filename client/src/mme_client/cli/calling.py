@@ -131,3 +131,8 @@ def _show(terminal: Terminal, picture: str, answer: Invocation, top: int) -> Non
     terminal.line("  ".join(filter(None, parts)))
     for one in answer.predictions[:top]:
         terminal.line(f"  {one.probability:7.2%}  {one.label}")
+    if answer.put_out_count:
+        said = _("unloaded to make room for it ({count}): {names}")
+        terminal.line(
+            "  " + said.format(count=answer.put_out_count, names=", ".join(answer.put_out))
+        )

@@ -210,6 +210,10 @@ def _tell_plan(terminal: Terminal, plan: ExperimentPlan) -> None:
         return
     terminal.table((_("target"), _("target model"), _("calls"), _("memory")), rows)
     terminal.line(_("About {seconds} s.").format(seconds=f"{plan.seconds:.0f}"))
+    if plan.cost is not None:
+        said = _("The instances cost {hour} {currency} an hour, {now} {currency} in that time.")
+        told = {"hour": plan.cost.per_hour, "now": plan.cost_meanwhile}
+        terminal.line(said.format(currency=plan.cost.currency, **told))
     if plan.other_models:
         said = _("Other versions that may be put out of memory for them: {count}")
         terminal.line(said.format(count=plan.other_models))

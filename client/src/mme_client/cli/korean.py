@@ -625,6 +625,9 @@ MESSAGES: dict[str, str] = {
     "expired": "만료됨",
     "revoked": "폐기됨",
     # --- calling.py ---
+    "unloaded to make room for it ({count}): {names}": (
+        "이 모델의 자리를 만들려고 언로드함({count}): {names}"
+    ),
     "A call that has begun goes on in the portal; its answer is on the page Calls.": (
         "시작된 호출은 포털에서 계속됩니다. 응답은 호출 페이지에서 볼 수 있습니다."
     ),
@@ -930,6 +933,12 @@ MESSAGES: dict[str, str] = {
     "evictions": "제거",
     "Not called since: {names}": "그 이후 호출되지 않음: {names}",
     "(others)": "(기타)",
+    "least recently used in memory: {model}, {when}": (
+        "메모리에서 가장 오래 사용되지 않은 모델: {model}, {when}"
+    ),
+    "not called for {age} on average when unloaded to make room": (
+        "자리를 만들려고 언로드할 때 호출되지 않은 시간(평균): {age}"
+    ),
     "Nothing was measured in this time.": "이 시간 동안 측정된 값이 없습니다.",
     "metric": "지표",
     "bins": "시간별 값",
@@ -1001,6 +1010,9 @@ MESSAGES: dict[str, str] = {
     "labels": "레이블",
     "Failed with {code}: {count}": "{code} 오류로 실패: {count}",
     "About {seconds} s.": "약 {seconds}초.",
+    "The instances cost {hour} {currency} an hour, {now} {currency} in that time.": (
+        "인스턴스 비용은 시간당 {hour} {currency}, 이 실험 동안 {now} {currency}입니다."
+    ),
     "Other versions that may be put out of memory for them: {count}": (
         "이 때문에 메모리에서 내려갈 수 있는 다른 버전: {count}"
     ),

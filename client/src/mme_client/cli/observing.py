@@ -113,6 +113,13 @@ def _show_containers(terminal: Terminal, told: ContainersTold) -> None:
             *(_("load"), _("last call"), _("evictions")),
         )
         terminal.table(headings, [_told_row(one) for one in told.models])
+    if told.least_recent is not None:
+        said = _("least recently used in memory: {model}, {when}")
+        when = at(told.least_recent_call_at) or _("never")
+        terminal.line(said.format(model=told.least_recent, when=when))
+    if told.eviction_age_ms is not None:
+        said = _("not called for {age} on average when unloaded to make room")
+        terminal.line(said.format(age=ms(told.eviction_age_ms)))
     if told.uncalled:
         names = ", ".join(f"{one.model}:{one.number}" for one in told.uncalled)
         terminal.line(_("Not called since: {names}").format(names=names))
