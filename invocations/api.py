@@ -446,7 +446,8 @@ def _payload(request: HttpRequest, name: str) -> Payload:
         pass  # the model itself says whether it can take it
     else:
         if kept is not None:
-            told = replace(kept, content_type=content_type)
+            # Without its parameters, in which a caller may say anything.
+            told = replace(kept, content_type=content_type.partition(";")[0].strip()[:100])
             return Payload(file_name(name), content_type, data, kept.content_type, sent_as=told)
         try:
             return prepared(prepare(io.BytesIO(data), name))

@@ -95,8 +95,8 @@ class ContainerModel:
     ``target``: its target model; "" stands for those that the containers no longer tell singly, and
     before its first call it is the name that SageMaker gave it. ``memory_bytes`` (of all instances)
     and ``loaded_since`` are None while no instance has it in memory. ``own_calls``: the portal's.
-    ``evicted_idle``: how often it was unloaded to make room, once somebody had called it; ``idle_s``
-    is how long nobody had called it then, all of these times together.
+    ``evicted_idle``: how often it was unloaded to make room, once somebody had called it;
+    ``idle_s`` is how long nobody had called it then, all of these times together.
     """
 
     target: str

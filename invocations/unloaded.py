@@ -25,7 +25,5 @@ def versions_of(call: Invocation) -> PutOut | None:
         prefix=endpoint.prefix,
         key__in=[f"{prefix}{name}" for name in call.put_out["names"]],
     )
-    found = list(
-        rows.select_related("model").defer("report", "model__description").order_by("pk")
-    )
+    found = list(rows.select_related("model").defer("report", "model__description").order_by("pk"))
     return PutOut(found, max(0, call.put_out["count"] - len(found)))

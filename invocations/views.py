@@ -10,7 +10,6 @@ from typing import Any, BinaryIO, cast
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.core.files.uploadedfile import UploadedFile
 from django.db.models import Exists, OuterRef, Q
 from django.http import (
     Http404,
@@ -239,13 +238,15 @@ def _many(request: HttpRequest, chosen: Chosen) -> HttpResponse:
     return redirect(comparison)
 
 
-def _named(request: HttpRequest, files: list[UploadedFile]) -> list[tuple[BinaryIO, str]]:
+def _named(request: HttpRequest, files: list[Any]) -> list[tuple[BinaryIO, str]]:
     """Each file with its name, and the folder that it lies in, where the page's script told it."""
     folders = request.POST.getlist("folder")
     if len(folders) != len(files):
         folders = [""] * len(files)
-    names = [str(PurePath(folder, file.name or "")) for folder, file in zip(folders, files, strict=True)]
-    return [(cast(Any, file), name) for file, name in zip(files, names, strict=True)]
+    names = [
+        str(PurePath(folder, file.name or "")) for folder, file in zip(folders, files, strict=True)
+    ]
+    return [(file, name) for file, name in zip(files, names, strict=True)]
 
 
 def _right_labels(request: HttpRequest) -> Callable[[str], str]:

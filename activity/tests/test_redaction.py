@@ -138,8 +138,10 @@ def test_every_column_of_free_text_is_known() -> None:
     """A long text or a document is redacted, or is the portal's own: chosen or computed by it."""
     without = {
         "accounts.Token.scopes", "core.RepeatableCall.headers", "invocations.Invocation.timings",
+        "core.RepeatableCall.hidden",
         "invocations.Experiment.targets", "invocations.Experiment.progress",
         "invocations.Experiment.given", "invocations.Experiment.recorded",
+        "invocations.Invocation.put_out", "invocations.Invocation.sent_as",
         "invocations.Warming.targets",
         "invocations.EndpointHour.times", "invocations.VersionHalfDay.times",
         "endpoints.Endpoint.scaling_told", "endpoints.Endpoint.variants",

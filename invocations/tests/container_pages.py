@@ -38,7 +38,6 @@ mme_model_load_seconds_sum{{instance="AllTraffic/i-2",target_model="{target}"}} 
 mme_model_load_seconds_count{{instance="AllTraffic/i-2",target_model="{target}"}} 1
 # HELP mme_model_eviction_age_seconds Time since its last call when a model was unloaded.
 # TYPE mme_model_eviction_age_seconds histogram
-mme_model_eviction_age_seconds_bucket{{instance="AllTraffic/i-1",target_model="{target}",le="+Inf"}} 2
 mme_model_eviction_age_seconds_sum{{instance="AllTraffic/i-1",target_model="{target}"}} 5
 mme_model_eviction_age_seconds_count{{instance="AllTraffic/i-1",target_model="{target}"}} 2
 # HELP mme_model_last_call_timestamp_seconds When a call was last answered.

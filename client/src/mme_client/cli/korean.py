@@ -1011,7 +1011,7 @@ MESSAGES: dict[str, str] = {
     "Failed with {code}: {count}": "{code} 오류로 실패: {count}",
     "About {seconds} s.": "약 {seconds}초.",
     "The instances cost {hour} {currency} an hour, {now} {currency} in that time.": (
-        "인스턴스 비용은 시간당 {hour} {currency}, 이 실험 동안 {now} {currency}입니다."
+        "인스턴스 비용은 시간당 {hour} {currency}, 이 실험 동안 {now} {currency}"
     ),
     "Other versions that may be put out of memory for them: {count}": (
         "이 때문에 메모리에서 내려갈 수 있는 다른 버전: {count}"
