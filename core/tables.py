@@ -18,7 +18,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, Protocol, TypeAlias
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Window
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_date
@@ -28,6 +28,10 @@ from django.utils.functional import cached_property
 Rows: TypeAlias = "QuerySet[Any] | Sequence[Any]"
 
 SORT, PAGE = "sort", "page"
+#: How a table's rows are counted, see Table.
+WITH_ROWS, UP_TO_MANY = "with rows", "up to many"
+#: Rows that somebody may page through; the database would need seconds to count millions.
+MOST_COUNTED = 10_000
 #: Longer texts are no name that anybody searches for.
 MOST_SEARCHED = 200
 
@@ -202,6 +206,47 @@ def _sorted(rows: Sequence[Any], order: str) -> list[Any]:
     return known + unknown
 
 
+class _CountedWithRows(Paginator):  # type: ignore[type-arg]
+    """Counts the rows in the query that loads a page, so that filters are evaluated once."""
+
+    object_list: "QuerySet[Any]"
+
+    def get_page(self, number: Any) -> "Page[Any]":
+        """The page of this number; the nearest where there is none."""
+        text = str(number or 1)
+        if not (text.isascii() and text.isdigit() and 0 < int(text) <= MOST_COUNTED):
+            return super().get_page(number)
+        first = (int(text) - 1) * self.per_page
+        counted = self.object_list.annotate(counted_rows=Window(Count("*")))
+        rows = list(counted[first : first + self.per_page])
+        if not rows:
+            return super().get_page(number)
+        self.count = rows[0].counted_rows
+        return Page(rows, int(text), self)
+
+
+class _CountedUpToMany(Paginator):  # type: ignore[type-arg]
+    """Counts no further than MOST_COUNTED; ``more``: there are rows beyond."""
+
+    object_list: "QuerySet[Any]"
+    more = False
+
+    @cached_property
+    def count(self) -> int:
+        """How many rows there are, or MOST_COUNTED where there are more."""
+        rows = self.object_list.order_by().values("pk")
+        found = int(rows[: MOST_COUNTED + 1].count())
+        self.more = found > MOST_COUNTED
+        return min(found, MOST_COUNTED)
+
+
+_PAGINATORS: "dict[str, type[Paginator[Any]]]" = {
+    "": Paginator,
+    WITH_ROWS: _CountedWithRows,
+    UP_TO_MANY: _CountedUpToMany,
+}
+
+
 @dataclass(frozen=True)
 class BoundColumn:
     """A column of a table as it is now. ``href`` sorts by it: empty where it cannot be sorted.
@@ -236,6 +281,10 @@ class Table:
     before it reverses. ``keep``: other parameters of the address that links go on with. ``name``
     goes before the parameters where a page has more than one table. ``live``: the id of the element
     with all that was found, which is replaced as somebody types into the search.
+
+    ``counts``: how the rows of the database are counted. WITH_ROWS, in the query that loads a page:
+    for filters that take long in rows that are few. UP_TO_MANY, no further than MOST_COUNTED: for
+    rows without end. Else by a query of their own.
     """
 
     def __init__(
@@ -249,8 +298,10 @@ class Table:
         keep: Sequence[str] = (),
         name: str = "",
         live: str = "",
+        counts: str = "",
     ) -> None:
         self.name = name
+        self._counts = counts
         #: The id of what is replaced as somebody types into the search; empty: nothing is.
         self.live = live
         #: What goes before each of its parameters in the address.
@@ -316,7 +367,9 @@ class Table:
     @cached_property
     def page(self) -> "Page[Any]":
         """The page that the address names: the first where it names none, else the nearest."""
-        return Paginator(self.matching, self._per_page).get_page(self._asked(PAGE))
+        rows = self.matching
+        kind = _PAGINATORS[self._counts] if isinstance(rows, QuerySet) else Paginator
+        return kind(rows, self._per_page).get_page(self._asked(PAGE))
 
     @cached_property
     def rows(self) -> list[Any]:
@@ -325,8 +378,13 @@ class Table:
 
     @property
     def total(self) -> int:
-        """How many rows the filters leave, on all pages."""
+        """How many rows the filters leave, on all pages; at most MOST_COUNTED of UP_TO_MANY."""
         return self.page.paginator.count
+
+    @property
+    def not_all_counted(self) -> bool:
+        """Whether there are more rows than ``total``."""
+        return self.total == MOST_COUNTED and getattr(self.page.paginator, "more", False)
 
     @property
     def columns(self) -> list[BoundColumn]:

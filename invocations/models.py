@@ -294,7 +294,13 @@ class Invocation(Leased):
                 fields=["created_at"], name="invocation_uncounted", condition=Q(counted=False)
             ),
             models.Index(fields=["answer", "-created_at"], name="invocation_answer"),
-            models.Index(fields=["-latency_ms"], name="invocation_latency"),
+            # Ascending: read backwards, it has the order of a list by time, of equal times the
+            # newest first. An index that descends has these the other way round.
+            models.Index(fields=["latency_ms"], name="invocation_by_latency"),
+            # For the list of cold starts, newest first.
+            models.Index(
+                fields=["created_at"], name="invocation_cold_by_time", condition=Q(cold=True)
+            ),
             # For when a version was called last, and whether it was since some day.
             models.Index(fields=["version", "-created_at"], name="invocation_of_version"),
         ]

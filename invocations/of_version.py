@@ -1,13 +1,12 @@
 """What this app knows of a version: how it was called, and what it keeps of it."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime
 from statistics import median_low
 
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
-from core import clock
 from invocations.models import Invocation
 from models_catalog.comparing import Called
 from models_catalog.models import Version
@@ -25,9 +24,9 @@ def last_call(version: Version) -> Iterator[Use]:
         yield Use("call", "", _("It was called last on %(when)s.") % {"when": when})
 
 
-def calls_of(version: Version, since: timedelta, most: int) -> Called:
-    """How it was called in the time ``since``, in its latest ``most`` calls; one query."""
-    rows = Invocation.objects.traffic().filter(version=version, created_at__gte=clock.now() - since)
+def calls_of(version: Version, since: datetime, most: int) -> Called:
+    """How it was called ``since`` then, in its latest ``most`` calls; one query."""
+    rows = Invocation.objects.traffic().filter(version=version, created_at__gte=since)
     latest = rows.order_by("-created_at").values_list("state", "latency_ms", "cold")
     calls = list(latest[:most])
     times = [ms for state, ms, _cold in calls if state == Invocation.State.DONE and ms is not None]

@@ -31,7 +31,7 @@ from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.icons import drawing
 from core.permissions import actor, require_permission
-from core.tables import Choice, Column, Day, Search, Table
+from core.tables import UP_TO_MANY, Choice, Column, Day, Search, Table
 from core.templatetags.portal import ms as as_time
 from core.ui import Tab
 from endpoints.models import Endpoint
@@ -418,6 +418,7 @@ def calls(request: HttpRequest) -> HttpResponse:
             Day("day", _("Day"), "created_at"),
         ],
         default_sort="-when",
+        counts=UP_TO_MANY,
     )
     hashes = {call.picture_sha256 for call in table.rows} - {""}
     kept = set(Picture.objects.filter(sha256__in=hashes).values_list("sha256", flat=True))

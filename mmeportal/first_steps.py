@@ -4,10 +4,11 @@ They end with a cookie, so that the page asks the database for them no longer.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Case, Value, When
+from django.db.models import Case, Exists, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -41,10 +42,9 @@ def wanted(request: HttpRequest, user: User) -> bool:
 
 def steps(request: HttpRequest, user: User) -> list[Step]:
     """The steps; empty where ``user`` has called an own model already."""
-    own = Invocation.objects.filter(created_by=user, version__created_by=user)
-    if own.filter(state=Invocation.State.DONE).exists():
-        return []
     version = _furthest(user)
+    if version is not None and version.own_called:
+        return []
     ready = version is not None and version.state == Version.State.READY
     endpoint = next((one for one in running(request) if one.serving), None)
     return [
@@ -72,11 +72,15 @@ def steps(request: HttpRequest, user: User) -> list[Step]:
     ]
 
 
-def _furthest(user: User) -> Version | None:
-    """The newest of the user's versions that are ready; else the newest of all."""
+def _furthest(user: User) -> Any:
+    """The newest of the user's versions that are ready; else the newest of all; None: there is
+    none. ``own_called``: whether the user called a version of their own, this one or another.
+    """
     first = Case(When(state=Version.State.READY, then=Value(0)), default=Value(1))
+    own = Invocation.objects.filter(created_by=user, version__created_by=user)
+    called = Exists(own.filter(state=Invocation.State.DONE))
     found = Version.objects.filter(created_by=user).defer("report").select_related("model")
-    return found.order_by(first, "-pk").first()
+    return found.annotate(own_called=called).order_by(first, "-pk").first()
 
 
 def _upload(version: Version | None) -> Step:

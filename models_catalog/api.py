@@ -482,21 +482,21 @@ def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
         rows = rows.never_called()
     by = metadata.sorted_by(query.sort)
     if by is not None:
-        key, least = by
-        rows = rows.with_best(key, least=least)
-        order: tuple[str, ...] = ("best_value" if least else "-best_value", "-pk")
+        rows = rows.with_best(by[0], least=by[1])
+        order: tuple[str, ...] = ("best_value" if by[1] else "-best_value", "-pk")
     else:
         field = _SORTED_BY[query.sort]
         rows = rows.with_fact(field)
         order = ("name",) if field == "name" else (f"-{field}", "-pk")
     found = page(request, rows, query, order=order)
-    shown = RegisteredModel.objects.described().in_bulk([row.pk for row in found["items"]])
+    few: Any = RegisteredModel.objects.described()
+    if by is not None:
+        few = few.with_best_version(by[0], least=by[1])
+    shown = few.in_bulk([row.pk for row in found["items"]])
     described = [shown[row.pk] for row in found["items"] if row.pk in shown]
     if by is not None:
-        for row in found["items"]:
-            if row.pk in shown:
-                best = {"key": by[0], "value": row.best_value, "number": row.best_number}
-                shown[row.pk].best = best
+        for row in described:
+            row.best = {"key": by[0], "value": row.best_value, "number": row.best_number}
     return {**found, "items": _models_shown(described)}
 
 

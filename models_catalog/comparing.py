@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 from django.utils import formats
 from django.utils.translation import gettext as _
 
+from core import clock
 from core.templatetags.portal import percent
 from models_catalog import validation_result
 from models_catalog.models import Version
@@ -79,12 +80,12 @@ class Called:
     cold_share: float | None = None
 
 
-CallsOf = Callable[[Version, timedelta, int], Called]
+CallsOf = Callable[[Version, datetime, int], Called]
 _calls_of: list[CallsOf] = []
 
 
 def register_calls(found: CallsOf) -> None:
-    """Let ``found(version, since, most)`` tell how a version was called in the time ``since``.
+    """Let ``found(version, since, most)`` tell how a version was called ``since`` then.
 
     It looks at the latest ``most`` calls. Calls belong to an app above this one.
     """
@@ -133,7 +134,7 @@ def compare(one: Version, other: Version) -> Comparison:
 
 def _calls(one: Version, other: Version) -> list[Fact]:
     """How both were called lately; nothing where neither was."""
-    since = timedelta(days=CALLED_DAYS)
+    since = clock.now() - timedelta(days=CALLED_DAYS)
     for calls_of in _calls_of:
         first, second = (calls_of(version, since, MOST_CALLS) for version in (one, other))
         if first.calls or second.calls:

@@ -254,7 +254,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         aliases.
         """
         every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
-        aliases = models.Prefetch("aliases", Alias.objects.listed())
+        aliases = models.Prefetch("aliases", Alias.objects.said())
         return (
             self.select_related("created_by", "owner")
             .annotate(
@@ -347,16 +347,21 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         return {kind: sorted(values) for kind, values in found.items()}
 
     def with_best(self, key: str, *, least: bool = False) -> Self:
-        """Those of which a ready version has a number of this key, with ``best_value`` and its
-        version, ``best_number``: the largest, or with ``least`` the smallest; the newest of them.
+        """Those of which a ready version has a number of this key, with ``best_value``: the
+        largest, or with ``least`` the smallest.
         """
-        value = NumberOf(key)
-        measured = (
-            Version.objects.filter(model=models.OuterRef("pk"), state=Version.State.READY)
-            .annotate(measured=value)
-            .filter(measured__isnull=False)
-            .order_by("measured" if least else "-measured", "-number")
-        )
+        ready = Version.objects.filter(model=models.OuterRef("pk"), state=Version.State.READY)
+        best = models.Min(NumberOf(key)) if least else models.Max(NumberOf(key))
+        found = ready.order_by().values("model").annotate(best=best).values("best")
+        # Whether there is one takes less time than which is the best.
+        some = self.filter(models.Exists(ready.with_number(key)))
+        return some.annotate(best_value=models.Subquery(found))
+
+    def with_best_version(self, key: str, *, least: bool = False) -> Self:
+        """With ``best_value``, as with_best() has it, and ``best_number``, the newest version that
+        has it. For few models.
+        """
+        measured = _measured(key, least=least)
         return self.annotate(
             best_value=models.Subquery(measured.values("measured")[:1]),
             best_number=models.Subquery(measured.values("number")[:1]),
@@ -400,6 +405,15 @@ def _called_versions(**narrowed: Any) -> "VersionQuerySet":
     """The versions of a model that were called; each is looked up by the index of its calls."""
     calls = _calls().filter(version=models.OuterRef("pk"), **narrowed)
     return Version.objects.filter(models.Exists(calls), model=models.OuterRef("pk"))
+
+
+def _measured(key: str, *, least: bool) -> Any:
+    """The ready versions of a model that have a number of this key, the best first."""
+    return (
+        Version.objects.filter(model=models.OuterRef("pk"), state=Version.State.READY)
+        .with_number(key)
+        .order_by("measured" if least else "-measured", "-number")
+    )
 
 
 def _owner_name() -> Coalesce:
@@ -1143,8 +1157,16 @@ class AliasQuerySet(models.QuerySet["Alias"]):
                 "version__model__description",
                 "move__back_to__version__report",
             )
-            .order_by("model__name", models.Case(models.When(name=LIVE, then=0), default=1), "name")
+            .order_by("model__name", _LIVE_FIRST, "name")
         )
+
+    def said(self) -> Self:
+        """`live` first, then by name; of the version the number alone, for long lists."""
+        few = self.select_related("version").only("name", "model", "version__number")
+        return few.order_by(_LIVE_FIRST, "name")
+
+
+_LIVE_FIRST = models.Case(models.When(name=LIVE, then=0), default=1)
 
 
 class Alias(models.Model):

@@ -19,7 +19,7 @@ from activity.models import Event
 from core import clock, ui
 from core.errors import AwsError
 from core.permissions import actor, require_permission
-from core.tables import Choice, Column, Search, Table
+from core.tables import WITH_ROWS, Choice, Column, Search, Table
 from models_catalog import (
     alias_views,
     attention,
@@ -91,7 +91,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     )
     table = Table(
         request,
-        RegisteredModel.objects.listed(),
+        RegisteredModel.objects.listed().only("pk"),
         columns=[
             Column("name", _("Model"), sort="name"),
             Column("description", _("Description")),
@@ -156,13 +156,16 @@ def model_list(request: HttpRequest) -> HttpResponse:
         ],
         default_sort="-best_value" if shown else "-uploaded_at",
         live="found",
+        counts=WITH_ROWS,
     )
     query = next(one.value for one in table.filters if one.name == "q")
     versions = Version.objects.with_checksum(query).for_lists().select_related("model")
-    described = RegisteredModel.objects.described().in_bulk([row.pk for row in table.rows])
-    for row in table.rows if shown else []:
-        if row.pk in described:
-            described[row.pk].best = f"{row.best_value:.6g}", row.best_number
+    rows: Any = RegisteredModel.objects.described()
+    if shown:
+        rows = rows.with_best_version(shown, least=least)
+    described = rows.in_bulk([row.pk for row in table.rows])
+    for row in described.values() if shown else []:
+        row.best = f"{row.best_value:.6g}", row.best_number
     context = {
         "table": table,
         "meta": shown,
@@ -409,9 +412,9 @@ def compare(request: HttpRequest, name: str, number: int) -> HttpResponse:
     version = _version(name, number)
     others = version.model.versions.exclude(pk=version.pk).order_by("-number")
     named = request.GET.get("with", "").strip().replace("\0", "")
-    before = others.filter(number__lt=number).values_list("number", flat=True).first()
-    if not named and before is not None:
-        named = f"{name}:{before}"
+    if not named:
+        before = others.filter(number__lt=number).values_list("number", flat=True).first()
+        named = f"{name}:{before}" if before is not None else ""
     found, problem = None, ""
     try:
         other = references.parse(named).resolve(with_report=True) if named else None

@@ -86,8 +86,11 @@ def when(value: datetime | None, form: str = "") -> SafeString:
     """
     if value is None:
         return SafeString('<span class="muted">–</span>')
-    said = absolute(value, seconds=form == "second")
-    machine, full = _here(value).isoformat(), absolute(value, seconds=True, zone=True)
+    here = _here(value)
+    minute = absolute(here)  # formats end in it: the rest is added, as formatting takes long
+    second = f"{minute}:{here:%S}"
+    machine, full = here.isoformat(), f"{second} {here.tzname() or ''}".rstrip()
+    said = second if form == "second" else minute
     if form:
         return format_html('<time datetime="{}" title="{}">{}</time>', machine, full, said)
     return format_html(
@@ -104,12 +107,9 @@ def _here(value: datetime) -> datetime:
     return timezone.localtime(value) if timezone.is_aware(value) else value
 
 
-def absolute(value: datetime | None, *, seconds: bool = False, zone: bool = False) -> str:
-    """A time in the user's zone and language, to the minute or the second."""
-    if value is None:
-        return ""
-    pattern = formats.get_format("DATETIME_FORMAT") + (":s" if seconds else "")
-    return str(formats.date_format(_here(value), f"{pattern} T" if zone else pattern))
+def absolute(value: datetime | None) -> str:
+    """A time in the user's zone and language, to the minute."""
+    return "" if value is None else str(formats.date_format(_here(value), "DATETIME_FORMAT"))
 
 
 @register.simple_tag(takes_context=True)
@@ -166,6 +166,12 @@ def number(value: float | str | None) -> str:
 def rows_shown(table: Table) -> str:
     """Which rows of how many a page of a table shows, as a sentence."""
     page = table.page
+    if table.not_all_counted:
+        return _("%(first)s–%(last)s of more than %(total)s") % {
+            "first": number(page.start_index()),
+            "last": number(page.end_index()),
+            "total": number(table.total),
+        }
     if page.paginator.num_pages < 2:
         return ngettext("%(n)s row", "%(n)s rows", table.total) % {"n": number(table.total)}
     return _("%(first)s–%(last)s of %(total)s") % {

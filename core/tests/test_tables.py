@@ -9,7 +9,7 @@ from django.template import engines
 from django.test import RequestFactory
 from django.utils import timezone
 
-from core.tables import Choice, Column, Day, Search, Table
+from core.tables import UP_TO_MANY, WITH_ROWS, Choice, Column, Day, Search, Table
 
 COLUMNS = [
     Column("name", "Name", sort="username"),
@@ -165,6 +165,37 @@ def test_a_page_asks_two_queries(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(2):
         table = _table("q=person&page=2")
         assert (len(table.rows), table.total, len(table.columns)) == (3, 7, 3)
+
+
+def test_rows_can_be_counted_with_those_of_a_page(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1):
+        table = _table("q=person&page=2", counts=WITH_ROWS)
+        assert (_names(table), table.total) == (list("345"), 7)
+    assert (_names(_table("page=99", counts=WITH_ROWS)), _table(counts=WITH_ROWS).total) == (
+        ["6"],
+        7,
+    )
+    none = _table("q=nobody", counts=WITH_ROWS)
+    assert (none.rows, none.total) == ([], 0)
+
+
+@pytest.mark.parametrize("page", ["", "2", "3", "99", "0", "-1", "x", "1.5", "²", "9" * 30])
+def test_however_rows_are_counted_a_page_is_the_same(page: str) -> None:
+    plain, counted, capped = (_table(f"page={page}", counts=c) for c in ("", WITH_ROWS, UP_TO_MANY))
+    assert _names(plain) == _names(counted) == _names(capped)
+    assert plain.page.number == counted.page.number == capped.page.number
+    assert plain.total == counted.total == capped.total
+
+
+def test_rows_without_end_are_counted_so_far_and_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.tables.MOST_COUNTED", 6)
+    table = _table("page=2", counts=UP_TO_MANY)
+    assert (table.total, table.not_all_counted, table.next_href) == (6, True, "")
+    assert "4–6 of more than 6" in _rendered("{% table_pages table %}", table)
+    monkeypatch.setattr("core.tables.MOST_COUNTED", 7)
+    assert "4–6 of 7" in _rendered("{% table_pages table %}", _table("page=2", counts=UP_TO_MANY))
 
 
 def _rendered(source: str, table: Table) -> str:

@@ -211,6 +211,27 @@ def test_the_search_finds_the_page_and_the_newest_version_to_call(
     assert "Call digits v1" not in found("digi")
 
 
+@pytest.mark.parametrize(
+    ("rows", "index"),
+    [
+        (Invocation.objects.order_by("-latency_ms", "-pk"), "invocation_by_latency"),
+        (Invocation.objects.order_by("latency_ms", "pk"), "invocation_by_latency"),
+        (
+            Invocation.objects.filter(cold=True).order_by("-created_at", "-pk"),
+            "invocation_cold_by_time",
+        ),
+    ],
+)
+def test_a_list_of_calls_is_read_in_the_order_of_an_index(
+    rows: Any, index: str, call: Callable[..., Invocation]
+) -> None:
+    call()
+    if connection.vendor == "sqlite":
+        plan = rows[:50].explain()
+        assert index in plan
+        assert "TEMP B-TREE" not in plan
+
+
 def test_the_cold_call_before_is_found_without_passing_the_warm_ones(
     call: Callable[..., Invocation],
 ) -> None:

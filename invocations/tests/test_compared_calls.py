@@ -37,11 +37,11 @@ def test_median_and_cold_share_are_of_the_latest_calls_of_the_time(
     _called(serving, one, 1000, cold=True)
     _called(serving, one, 9, state=State.FAILED, cold=None)
     _called(serving, one, 7, 8, created_at=clock.now() - timedelta(days=31))
-    found = of_version.calls_of(one, MONTH, 100)
+    found = of_version.calls_of(one, clock.now() - MONTH, 100)
     assert (found.calls, found.p50_ms, found.cold_share) == (5, 20.0, 0.25)
     Invocation.objects.filter(latency_ms=10.04).update(created_at=clock.now() + timedelta(hours=1))
-    assert of_version.calls_of(one, MONTH, 1).p50_ms == 10.0
-    nothing = of_version.calls_of(other, MONTH, 100)
+    assert of_version.calls_of(one, clock.now() - MONTH, 1).p50_ms == 10.0
+    nothing = of_version.calls_of(other, clock.now() - MONTH, 100)
     assert (nothing.calls, nothing.p50_ms, nothing.cold_share) == (0, None, None)
 
 

@@ -38,6 +38,9 @@ def server() -> Iterator[str]:
         if os.geteuid() == 0:  # the server refuses to run as root
             user = pwd.getpwnam("postgres")
             os.chown(name, user.pw_uid, user.pw_gid)
+            # A benchmark's folder is its owner's alone, and the server must pass through it.
+            above = Path(name).parent
+            above.chmod(above.stat().st_mode | 0o011)
             as_user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": name}
         data, port = Path(name) / "data", free_port()
         subprocess.run(
