@@ -115,10 +115,14 @@ class NoProcesses:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
-        slow = [item for item in items if any(item.get_closest_marker(mark) for mark in MARKS)]
+        quick: list[pytest.Item] = []
+        slow: list[pytest.Item] = []
+        for item in items:
+            marked = any(item.get_closest_marker(mark) for mark in MARKS)
+            (slow if marked else quick).append(item)
         if slow:
             config.hook.pytest_deselected(items=slow)
-            items[:] = [item for item in items if item not in set(slow)]
+            items[:] = quick
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
