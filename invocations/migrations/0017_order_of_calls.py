@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('endpoints', '0026_endpoint_modified_at'),
-        ('invocations', '0015_own_pictures_and_days'),
+        ('invocations', '0016_what_was_sent_and_put_out'),
         ('models_catalog', '0025_groups_of_stores'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
