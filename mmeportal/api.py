@@ -6,12 +6,12 @@ What an operation asks of its caller is in core/api/operations.py.
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver
-from ninja import NinjaAPI, Router
+from ninja import Field, NinjaAPI, Query, Router
 from ninja.openapi.schema import OpenAPISchema
 
 from accounts import api as accounts_api
@@ -20,6 +20,7 @@ from activity import api as activity_api
 from activity import redaction_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
+from core.api.schema import Parameters
 from core.version import VERSION
 from endpoints import alarm_api, cost_api, image_api, orphan_api
 from endpoints import api as endpoints_api
@@ -34,7 +35,7 @@ from invocations import (
     thrash_api,
     warm_api,
 )
-from mmeportal import site_api
+from mmeportal import api_korean, site_api
 from models_catalog import alias_api, storage_api, store_api, upload_api
 from models_catalog import api as models_api
 from notices import api as notices_api
@@ -108,6 +109,14 @@ class PortalAPI(NinjaAPI):
 _own = Router(tags=["site"])
 
 
+class DocumentParameters(Parameters):
+    """In which language."""
+
+    language: Literal["en", "ko"] = Field(
+        "en", description="`ko`: what each operation does is said in Korean."
+    )
+
+
 @operation(
     _own,
     "GET",
@@ -116,15 +125,23 @@ _own = Router(tags=["site"])
     scope=None,
     response={200: dict[str, Any]},
 )
-def openapi(request: HttpRequest) -> HttpResponse:
+def openapi(request: HttpRequest, query: Query[DocumentParameters]) -> HttpResponse:
     """This document: what the API offers, as OpenAPI 3.1."""
-    return HttpResponse(document(), content_type="application/json")
+    return HttpResponse(document(query.language), content_type="application/json")
 
 
 @cache
-def document() -> bytes:
-    """The OpenAPI document as it is served, and as docs/openapi.json has it."""
-    text = json.dumps(api.get_openapi_schema(), indent=2, ensure_ascii=False)
+def document(language: str = "en") -> bytes:
+    """The OpenAPI document as it is served, in English as docs/openapi.json has it.
+
+    In Korean ("ko"), the sentence of each operation is; names and the rest are as they are.
+    """
+    schema = api.get_openapi_schema()
+    if language == "ko":
+        for methods in schema["paths"].values():
+            for one in methods.values():
+                one["summary"] = api_korean.SUMMARIES[one["operationId"]]
+    text = json.dumps(schema, indent=2, ensure_ascii=False)
     return text.encode() + b"\n"
 
 

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from core import (
@@ -100,7 +100,13 @@ def problem_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def api_page(request: HttpRequest) -> HttpResponse:
     """The operations of the API, to read and to try: Swagger UI, from django-ninja's package."""
-    return render(request, "mmeportal/api_docs.html", {"document": reverse("api:openapi")})
+    language = get_language() or "en"
+    context = {
+        "document": reverse("api:openapi"),
+        # Only what each operation does is translated.
+        "shown": reverse("api:openapi") + ("?language=ko" if language == "ko" else ""),
+    }
+    return render(request, "mmeportal/api_docs.html", context)
 
 
 @require_safe
