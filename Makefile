@@ -28,6 +28,9 @@ test: ## all tests; ARGS="-k upload" for some
 	@$(STACK) install sdk
 	@$(STACK) run -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
+test-postgresql: ## the portal's tests that start no process, on PostgreSQL; ARGS="endpoints" for some
+	@$(STACK) run -m tests.on_postgresql $(ARGS)
+
 quick: ## the tests that start no process: in a minute; ARGS="endpoints" for some
 	@$(STACK) run -m pytest --quick -n 2 -q $(ARGS)
 

@@ -24,6 +24,9 @@ from models_catalog.models import RegisteredModel
 PATH = "/api/v1/events"
 Ask = Callable[..., tuple[int, Any]]
 
+# Events are dated back, and taken away.
+pytestmark = pytest.mark.usefixtures("unguarded")
+
 
 @pytest.fixture
 def ask_as(user_in: Callable[[str], User]) -> Callable[[str], Ask]:

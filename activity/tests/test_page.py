@@ -18,6 +18,9 @@ from activity.services import record
 from core import spreadsheet
 from models_catalog.models import RegisteredModel
 
+# Events are dated back.
+pytestmark = pytest.mark.usefixtures("unguarded")
+
 
 def _event(name: str, at: datetime | None = None, actor: Any = None, **more: Any) -> Event:
     model, _ = RegisteredModel.objects.get_or_create(name=name)

@@ -23,6 +23,7 @@ from endpoints.models import Endpoint
 from tests.servers import free_port, redis_server
 
 PASSWORD = "a good long password"
+ONLY_SQLITE = pytest.mark.skipif(connection.vendor != "sqlite", reason="of SQLite's own limits")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -52,6 +53,7 @@ def impatient(transactional_db: None) -> None:
         cursor.execute("PRAGMA busy_timeout = 500")
 
 
+@ONLY_SQLITE
 def test_the_settings_wait_for_a_lock_as_long_as_a_user_does() -> None:
     assert 3 < connection.settings_dict["OPTIONS"]["timeout"] <= 10
 
@@ -128,6 +130,7 @@ def test_what_fails_before_the_view_is_503_too(
     assert "The database does not answer." in answer.content.decode()
 
 
+@ONLY_SQLITE
 def test_a_full_database_is_507_and_nothing_is_half_written(
     client_of: Callable[[str], Client], transactional_db: None
 ) -> None:

@@ -58,6 +58,7 @@ def test_a_model_that_loads_does_not_hold_the_response(
     assert "tabby" in client.get(address, HTTP_HX_REQUEST="true").content.decode()
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a lock of the whole database")
 def test_an_answer_outlasts_a_lock_of_the_database(
     serving, make_version, client_of, pool, monkeypatch, caplog
 ):
