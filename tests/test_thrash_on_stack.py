@@ -1,12 +1,15 @@
 """Models that take turns in memory: provoked by a small instance, told in words, and mended."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import mme_client
+from localaws.tests.servers import wait_for
 from tests.stack import Stack
 from tests.test_client_on_stack import shell
 
@@ -24,6 +27,7 @@ def small(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A stack whose instances have a part of their types' memory."""
     made = Stack(tmp_path_factory.mktemp("small"), demo_models)
     made.variables |= {"INSTANCE_MEMORY_PERCENT": PERCENT, "INSTANCE_TYPES": f"{SMALL},ml.m5.large"}
+    made.variables["METRICS_KEEP_S"] = "1"
     try:
         made.start()
         yield made
@@ -36,6 +40,31 @@ def _thrash(portal: mme_client.Portal) -> Any:
     done = portal.experiments.create(NAME, "zoo/*", calls=200, callers=1, seed=5).wait(timeout=200)
     assert (done.state, done.succeeded) == ("done", 200)
     return portal.endpoints.thrash(NAME)
+
+
+def _logged_in(stack: Stack) -> requests.Session:
+    session = requests.Session()
+    session.headers["Connection"] = "close"  # the server closes idle ones, at any time
+    form = re.search(r'middlewaretoken" value="(\w+)"', _got(session, stack, "/login/"))
+    assert form is not None
+    data = {"username": "admin", "password": stack.admin_password, "csrfmiddlewaretoken": form[1]}
+    session.post(f"{stack.url}/login/", data, timeout=30).raise_for_status()
+    return session
+
+
+def _got(session: requests.Session, stack: Stack, path: str) -> str:
+    answer = session.get(stack.url + path, timeout=30)
+    answer.raise_for_status()
+    return answer.text
+
+
+def _hits_charted(page: str) -> list[float]:
+    """The shares of calls that found their model in memory by minute, in percent, the oldest first.
+
+    As the table of that chart has them.
+    """
+    chart = page.partition("Calls that found their model in memory")[2].partition("</figure>")[0]
+    return [float(share) for share in re.findall(r"<td[^>]*>\s*([\d.]+) %", chart)]
 
 
 def test_the_advice_mends_what_it_tells(
@@ -59,3 +88,17 @@ def test_the_advice_mends_what_it_tells(
         mended = _thrash(portal)
         assert mended.verdict == "fits", mended
         assert (mended.measured_share, mended.less) == (0.0, [])
+
+        session = _logged_in(small)
+        link = re.search(rf'href="(/endpoints/\d+/)">{NAME}<', _got(session, small, "/endpoints/"))
+        assert link is not None
+
+        def drawn() -> list[float] | None:
+            """What the chart shows once a minute is in it whose calls all come after the change."""
+            _thrash(portal)
+            hits = _hits_charted(_got(session, small, f"{link[1]}metrics/?range=1h"))
+            return hits if hits and hits[-1] == 100 else None
+
+        hits = wait_for(drawn, 300, "a minute without a cold start in the chart")
+        # The minute of the change may have calls of both.
+        assert min(hits) < 85, hits

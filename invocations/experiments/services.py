@@ -109,7 +109,7 @@ class ExperimentPlan:
         if self.cost is None:
             return ""
         exact = self.cost.per_hour * Decimal(round(self.seconds)) / 3600
-        return f"{exact.quantize(Decimal('0.0001')):f}"
+        return f"{exact.quantize(Decimal('0.000001')):f}"
 
     @property
     def called(self) -> int:

@@ -671,7 +671,7 @@ def test_the_plan_says_how_many_calls_each_target_gets(
     assert plan.others == 1
     assert plan.seconds == pytest.approx((120 * 20 + 300) / 1000 / 2)
     assert plan.cost is not None
-    assert plan.cost_meanwhile == f"{float(plan.cost.per_hour) * round(plan.seconds) / 3600:.4f}"
+    assert plan.cost_meanwhile == f"{float(plan.cost.per_hour) * round(plan.seconds) / 3600:.6f}"
     assert not Experiment.objects.exists()
 
 
