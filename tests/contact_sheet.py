@@ -50,6 +50,8 @@ LONGEST = 3000
 ACROSS = {1280: 5, 390: 10}
 GAP, TITLE = 24, 28
 MOST_BYTES = 200_000
+#: What a picture of the README is about, where that is not the beginning of the page.
+MEANT = {"answer": "#answer", "metrics": "section:has(> .halves)"}
 NO_FONT = (
     "Chromium has no Korean font: install one (Debian: apt-get install fontconfig fonts-nanum) "
     "and try again."
@@ -328,6 +330,8 @@ def take_readme(browser: Any, found: Portal, folder: Path) -> None:
             for name, path in subjects.items():
                 page.goto(path)
                 page.emulate_media(color_scheme="light", reduced_motion="reduce")
+                if name in MEANT:
+                    page.locator(MEANT[name]).first.evaluate("part => part.scrollIntoView()")
                 ending = "" if language == "en" else f".{language}"
                 _save(page.screenshot(), folder / f"{name}{ending}.png")
 
