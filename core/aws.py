@@ -375,6 +375,8 @@ JOINING = TransferConfig(
 JOINING.max_in_memory_upload_chunks = 1
 
 
+#: What is larger is published in parts of this size; S3 takes none below 5 MiB but the last.
+PART_BYTES = 16 << 20
 # A call copies at most 5 GB (S3 API, CopyObject), and one of 1 GiB ends well within JOB's time.
 COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=256 << 20, max_concurrency=4)
 

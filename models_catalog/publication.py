@@ -423,6 +423,35 @@ def clear_staging() -> None:
     stores.each_bucket(_clear_staging)
 
 
+def clear_parts() -> None:
+    """Give up writes in parts that are a day old: their workers were killed, and began anew.
+
+    Only of keys that the portal writes. Where it may not list them, the bucket's lifecycle rules
+    do it (docs/aws.md).
+    """
+    stores.each_bucket(_clear_parts)
+
+
+def _clear_parts(bucket: str) -> None:
+    folders = {
+        settings.STAGING_PREFIX,
+        settings.ORIGINALS_PREFIX,
+        settings.TEST_SETS_PREFIX,
+        settings.PICTURES_PREFIX,
+    }
+    folders.update(place.prefix for place in stores.listed() if place.bucket == bucket)
+    limit = clock.now() - STAGING_KEPT
+    for folder in sorted(folders):
+        prefix = f"{folder}/" if folder else ""
+        try:
+            for upload in list(s3.unfinished(bucket=bucket, prefix=prefix)):
+                if upload.begun < limit:
+                    s3.give_up(bucket=bucket, upload=upload)
+        except errors.Denied as problem:
+            log.warning("The parts of uploads that were cut off are left to S3: %s", problem)
+            return
+
+
 def _clear_staging(bucket: str) -> None:
     staged = list(s3.listing(bucket=bucket, prefix=f"{settings.STAGING_PREFIX}/"))
     versions = Version.objects.filter(bucket=bucket, staging_key__in=[item.key for item in staged])

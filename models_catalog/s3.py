@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 _MARK = "mme-copy"
-_PART_BYTES = 16 << 20
+_PART_BYTES = aws.PART_BYTES
 _MOST_PARTS = 10_000  # S3 User Guide, "Amazon S3 multipart upload limits"
 _ADDRESS_S = 60
 
@@ -274,9 +274,35 @@ def _copy_in_parts(
 
 
 def _give_up(client: "S3Client", bucket: str, key: str, upload_id: str) -> None:
-    # Its parts would be paid for. Where this fails too, the bucket's lifecycle removes them.
+    # Its parts would be paid for. Where this fails too, a sweep does it (publication.py).
     with contextlib.suppress(AwsError), aws.translated(phrase("giving an upload up")):
         client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
+
+
+@dataclass(frozen=True)
+class UnfinishedUpload:
+    """A write in parts that was neither completed nor given up, and when it was begun."""
+
+    key: str
+    upload_id: str
+    begun: datetime
+
+
+def unfinished(*, bucket: str, prefix: str) -> Iterator[UnfinishedUpload]:
+    """The writes in parts to keys that begin with ``prefix``; none of them is an object yet."""
+    with aws.translated(phrase("listing %(uri)s", uri=f"s3://{bucket}/{prefix}")):
+        pager = _client(bucket).get_paginator("list_multipart_uploads")
+        for page in pager.paginate(Bucket=bucket, Prefix=prefix):
+            for one in page.get("Uploads", []):
+                yield UnfinishedUpload(one["Key"], one["UploadId"], one["Initiated"])
+
+
+def give_up(*, bucket: str, upload: UnfinishedUpload) -> None:
+    """Have S3 forget the parts of a write that nobody completes any more; idempotent."""
+    with aws.translated(phrase("giving an upload up")):
+        client = _client(bucket)
+        with contextlib.suppress(client.exceptions.NoSuchUpload):
+            client.abort_multipart_upload(Bucket=bucket, Key=upload.key, UploadId=upload.upload_id)
 
 
 def sha256(*, bucket: str, key: str, beat: Callable[[], None]) -> str:

@@ -75,6 +75,7 @@ def sweep_staging() -> None:
     """Delete what uploads and checks that were cut off left, in staging and on this machine."""
     temporary.clear()
     publication.clear_staging()
+    publication.clear_parts()
     publication.clear_labels()
     uploads.clear()
     alias_mirror.clear()

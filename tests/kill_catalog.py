@@ -22,6 +22,7 @@ import random
 import signal
 import socket
 import sqlite3
+import struct
 import threading
 import time
 from collections import Counter
@@ -38,21 +39,26 @@ from django.conf import settings
 import mme_client
 from mme_client import errors, resuming
 from mme_client import models as client_models
-from tests.artifacts import constant_archive
+from tests.artifacts import constant_archive, constant_network, pack, params_bytes
 from tests.killing import SHORT, Matrix, Outcome, Parts, ended, played
 from tests.servers import free_port
 from tests.small_portal import BUCKET, SmallPortal, small_portal
 
 PARTS = ("web", "worker", "redis", "s3")
+#: The same, and a copy, of an archive that is written and copied in parts.
+LARGE, LARGE_COPY = "large push", "large copy"
 OPERATIONS = (
     "upload", "validation", "publish", "import", "copy",
     "make alias", "move alias", "remove alias", "retire", "delete",
+    "large upload", "large validation", "large publish", LARGE_COPY,
 )  # fmt: skip
 #: An upload, its validation and its publication follow each other, from one request.
 PUSH = "push"
-ACTS = (PUSH, *OPERATIONS[3:])
+ACTS = (PUSH, *OPERATIONS[3:10], LARGE, LARGE_COPY)
 ASKED = "asked"
-_PUSHED, _MOVED = "pushed", "moved"
+_PUSHED, _MOVED, _LARGE = "pushed", "moved", "large"
+#: Of the pictures that the large network takes: its weights are 7 MB, and no packing helps much.
+_SIDE = 552
 SECONDS = 90
 #: After so long without anything under way no moment is looked for, or a certain one waited for.
 _QUIET_S, _NEVER_S = 1.5, 20
@@ -95,6 +101,7 @@ def a_day_later():
     # S3 tells times by the second.
     publication.STAGING_KEPT = alias_mirror.ORPHANS_KEPT = timedelta(seconds=-5)
     publication.clear_staging()
+    publication.clear_parts()
     publication.clear_labels()
     uploads.clear()
     alias_mirror.clear()
@@ -289,10 +296,29 @@ class Catalog(Parts):
         self.expected.versions["base", number] = "ready"
         self._until_right()
 
+    def _large(self) -> Path:
+        """An archive that is written in two parts."""
+        path = self.portal.folder / "large.tar.gz"
+        if not path.exists():
+            shape = (1, 3, _SIDE, _SIDE)
+            files = constant_network(labels=["one", "other"], answer=0, shape=shape, name=_LARGE)
+            features = 3 * _SIDE * _SIDE
+            noise = struct.unpack(f"<{2 * features}I", random.Random(1).randbytes(8 * features))
+            weights = [one / 2**72 for one in noise]  # they change no answer
+            files[f"{_LARGE}-0000.params"] = params_bytes(
+                {
+                    "arg:fc_weight": ((2, features), weights),
+                    "arg:fc_bias": ((2,), [10.0, 0.0]),
+                }
+            )
+            pack(path, files)
+        return path
+
     # What a person asks for, and what must come of it. Each may be asked again.
 
-    def _push(self, name: str) -> None:
-        path, kept = self.portal.folder / "base_v1.tar.gz", self.portal.folder / f"{name}.kept"
+    def _push(self, name: str, path: Path | None = None) -> None:
+        kept = self.portal.folder / f"{name}.kept"
+        path = path or self.portal.folder / "base_v1.tar.gz"
         first = self.portal.folder / f"{name}.tar.gz"
         if not first.exists():
             first.hardlink_to(path)
@@ -316,8 +342,8 @@ class Catalog(Parts):
     def _import(self, name: str) -> None:
         self.client.models.import_found([f"{name}.tar.gz"])
 
-    def _copy(self, name: str) -> None:
-        self.client.models.copy("base:1", to=name)
+    def _copy(self, name: str, source: str = "base") -> None:
+        self.client.models.copy(f"{source}:1", to=name)
 
     def _ready(self, name: str) -> None:
         self.expected.versions[name, 1] = "ready"
@@ -340,6 +366,11 @@ class Catalog(Parts):
         other = 3 - self.expected.aliases.get(("base", name), 2)
         return {
             PUSH: (lambda: self._push(name), lambda: self._after_push(name)),
+            LARGE: (
+                lambda: self._push(name, self._large()),
+                lambda: self._after_push(name),
+            ),
+            LARGE_COPY: (lambda: self._copy(name, _LARGE), lambda: self._ready(name)),
             "import": (lambda: self._import(name), lambda: self._ready(name)),
             "copy": (lambda: self._copy(name), lambda: self._ready(name)),
             "make alias": (lambda: self._point(name, other), lambda: self._pointed(name, other)),
@@ -374,6 +405,8 @@ class Catalog(Parts):
             return _PUSHED  # the next version of a model
         if act == "import":
             self._lay(name)
+        elif act == LARGE_COPY and (_LARGE, 1) not in self.expected.versions:
+            self.plainly(LARGE, _LARGE)
         elif act == "move alias":
             if ("base", _MOVED) not in self.expected.aliases:
                 self._next_of_base()
@@ -621,13 +654,14 @@ def _said(begun: tuple[Any, ...], now: tuple[Any, ...]) -> str:
 
 def phase(act: str, moment: str, came: list[str]) -> str:
     """The operation that a moment belongs to: a push is three of them."""
-    if act != PUSH:
+    if act not in (PUSH, LARGE):
         return act
+    kind = act.removesuffix(PUSH)
     before = came[: came.index(moment) + 1]
     if "stretches" in moment or not any(one.startswith("checking") for one in before):
-        return "upload"
+        return f"{kind}upload"
     published = any(one.startswith("checking publishing") for one in before)
-    return "publish" if published else "validation"
+    return f"{kind}publish" if published else f"{kind}validation"
 
 
 @contextlib.contextmanager
@@ -646,12 +680,13 @@ def rig(folder: Path) -> Iterator[Catalog]:
             "AWS_ENDPOINT_URL_S3": gate.url,
             "WEB_BIND": f"127.0.0.1:{free_port()}",
             "WEB_WORKERS": "1",
+            "DJANGO_SETTINGS_MODULE": "tests.small_parts",
         }
         yield Catalog(portal, gate, parts)
 
 
 def all_of(found: dict[str, list[str]]) -> list[Kill]:
-    """Every moment of every operation with every part; mixed, so that any number is a sample."""
+    """Every moment of these operations with every part; mixed, so that any number is a sample."""
     rounds = [
         Kill(act, moment, part)
         for act, moments in found.items()
@@ -666,7 +701,7 @@ def run(wanted: argparse.Namespace, folder: Path) -> int:
     """Run what is wanted of it; 1 where an operation failed."""
     outcome = Outcome()
     with rig(folder) as made:
-        found = {act: made.moments(act) for act in ACTS}
+        found = {act: made.moments(act) for act in wanted.act or ACTS}
         whole = all_of(found)
 
         def operation(what: Kill) -> str:

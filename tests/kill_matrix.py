@@ -200,6 +200,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--catalog", action="store_true", help="the operations of the catalog")
     parser.add_argument("--only", action="append", help="as worker:SIGKILL; may be given again")
+    parser.add_argument(
+        "--act", action="append", choices=kill_catalog.ACTS, help="of the catalog, these alone"
+    )
     parser.add_argument("--minutes", type=float, default=180, help="no round begins after these")
     parser.add_argument("--no-table", action="store_true", help="leave docs/reliability.md alone")
     wanted = parser.parse_args()

@@ -833,6 +833,32 @@ def test_an_upload_whose_lease_is_lost_leaves_nothing_at_the_key(
     assert keys() == set()
 
 
+def test_parts_that_nobody_completes_are_given_up_after_a_day(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = aws.s3()
+    keys = ("models/x", "originals/x", "staging/x", "elsewhere/x")
+    for key in keys:
+        upload = client.create_multipart_upload(Bucket=store, Key=key)["UploadId"]
+        client.upload_part(Bucket=store, Key=key, UploadId=upload, PartNumber=1, Body=b"part")
+
+    def left() -> set[str]:
+        return {one["Key"] for one in client.list_multipart_uploads(Bucket=store)["Uploads"]}
+
+    publication.clear_parts()
+    assert left() == set(keys), "they may be under way"
+    monkeypatch.setattr(publication, "STAGING_KEPT", timedelta(seconds=-5))
+    with monkeypatch.context() as patch:
+        patch.setattr(s3, "unfinished", _denied)
+        publication.clear_parts()  # the bucket's own rule does it
+    publication.clear_parts()
+    assert left() == {"elsewhere/x"}
+
+
+def _denied(**_: Any) -> None:
+    raise errors.Denied("no right to s3:ListBucketMultipartUploads")
+
+
 @pytest.mark.parametrize("size", [1 << 10, 12 << 20], ids=["at once", "in parts"])
 def test_the_store_refuses_a_write_where_something_is_even_if_nobody_looked(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int

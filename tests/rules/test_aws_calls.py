@@ -41,6 +41,7 @@ RIGHTS: dict[Operation, tuple[str, ...]] = {
     ("sts", "GetCallerIdentity"): (),
     ("s3", "HeadObject"): ("s3:GetObject",),
     ("s3", "ListObjectsV2"): ("s3:ListBucket",),
+    ("s3", "ListMultipartUploads"): ("s3:ListBucketMultipartUploads",),
     ("s3", "CopyObject"): ("s3:GetObject", "s3:PutObject"),
     ("s3", "UploadPartCopy"): ("s3:GetObject", "s3:PutObject"),
     ("s3", "CreateMultipartUpload"): ("s3:PutObject",),
