@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api machine kill-matrix lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load bench-sweep bench-catalog bench-experiment pictures image image-test clean
+.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api machine kill-matrix lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load bench-sweep bench-catalog bench-experiment bench-upload pictures image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -103,6 +103,9 @@ bench-warm-call: ## a warm call beside another checkout's, ARGS="--against FOLDE
 
 bench-web: ## the web server beside another checkout's, ARGS="--against FOLDER"; needs a running stack
 	@$(STACK) run bench/web.py $(ARGS)
+
+bench-upload: ## 220 MB through the portal beside S3 alone, and until it is ready; needs a running stack
+	@$(STACK) run bench/upload.py $(ARGS)
 
 bench-experiment: ## an experiment beside a bare loop of boto3; ARGS="--beside" for others' calls meanwhile
 	@$(STACK) run bench/experiment.py $(ARGS)

@@ -232,8 +232,11 @@ class Pairs(forms.CharField):
         return found
 
     def has_changed(self, initial: object, data: object) -> bool:
-        """Whether another dictionary was given."""
-        return bool(self.to_python(initial) != self.to_python(data))
+        """Whether another dictionary was given, or none that is one."""
+        try:
+            return bool(self.to_python(initial) != self.to_python(data))
+        except forms.ValidationError:
+            return True
 
 
 class Ids(forms.CharField):

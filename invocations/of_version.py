@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from statistics import median_low
+from urllib.parse import urlencode
 
+from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
@@ -21,7 +23,10 @@ def last_call(version: Version) -> Iterator[Use]:
     at = calls.values_list("created_at", flat=True).first()
     if at is not None:
         when = formats.date_format(timezone.localtime(at), "DATETIME_FORMAT")
-        yield Use("call", "", _("It was called last on %(when)s.") % {"when": when})
+        said = _("It was called last on %(when)s.") % {"when": when}
+        yield Use(
+            "call", "", said, f"{reverse('invocations:calls')}?{urlencode({'model': version.name})}"
+        )
 
 
 def calls_of(version: Version, since: datetime, most: int) -> Called:

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -111,6 +111,8 @@ def _saved(form: forms.Form, save: Callable[[], object]) -> int:
         return 422
     except ChangedMeanwhile:
         return 409
+    except (RegisteredModel.DoesNotExist, Version.DoesNotExist):
+        raise Http404(_("It was deleted meanwhile. Nothing was saved.")) from None
     return 200
 
 

@@ -66,7 +66,12 @@ def register_left_overs(delete: Callable[[Version, Callable[[], None]], None]) -
 
 def uses(version: Version) -> list[Use]:
     """What uses a version now: its aliases, and what the other apps know."""
-    return [*_aliases(version), *(use for found in _uses for use in found(version))]
+    return [*_aliases(version), *other_uses(version)]
+
+
+def other_uses(version: Version) -> list[Use]:
+    """The same without its aliases: the endpoints that serve it, and its last call."""
+    return [use for found in _uses for use in found(version)]
 
 
 def _aliases(version: Version) -> Iterable[Use]:

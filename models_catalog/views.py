@@ -526,6 +526,7 @@ def _version_context(version: Version) -> dict[str, object]:
         "output": _output(version.artifact.get("output")),
         "left_out": sum(not file["packed"] for file in version.files),
         "events": Event.objects.about("version", version.pk)[:20],
+        "uses": retiring.other_uses(version) if version.stored else [],
         **alias_views.of_model(version.model),
         **copy_views.copies(version),
     }

@@ -717,4 +717,5 @@ def run(wanted: argparse.Namespace, folder: Path) -> int:
     steps = Counter(operation(what) for what in whole if what.part == PARTS[0])
     columns = [(part, signal.SIGKILL.name) for part in PARTS]
     mark = "kill matrix of the catalog"
-    return ended(wanted, Matrix(mark, OPERATIONS, steps, columns, rounds, len(whole)), outcome)
+    played_ones = [one for one in OPERATIONS if steps[one]]
+    return ended(wanted, Matrix(mark, played_ones, steps, columns, rounds, len(whole)), outcome)

@@ -61,6 +61,10 @@ def test_the_form_is_preset_and_says_what_is_wrong(
     assert "It is so already" in answer.content.decode()
     answer = client.post(address, {"instance_type": LARGE, "instance_count": 99})
     assert "Choose a number from 1 to 10." in answer.content.decode()
+    for field in ("environment", "tags"):
+        answer = client.post(address, {"instance_type": LARGE, "instance_count": 2, field: "none"})
+        assert answer.status_code == 400
+        assert "as NAME=value: none" in answer.content.decode()
     assert Endpoint.objects.get().settled
 
 

@@ -11,8 +11,9 @@ from django.test import Client
 
 from accounts import roles
 from activity.models import Event
-from models_catalog import tags
+from models_catalog import describing, services, tags
 from models_catalog.models import RegisteredModel
+from models_catalog.tests.test_aliases import make_model
 from models_catalog.tests.test_api_changing import code, operator, token_of
 from models_catalog.tests.test_api_reading import V1, got, made
 
@@ -254,3 +255,19 @@ def test_a_model_that_has_tags_can_be_deleted(token_of: Callable[..., Client]) -
     RegisteredModel.objects.create(name="digits")
     patch(admin, tags=["x"], owner="admin-user")
     assert admin.delete(DIGITS).status_code == 204
+
+
+@pytest.mark.parametrize("page", ["", "v1/"])
+def test_what_somebody_deletes_meanwhile_is_not_there(
+    client_of: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    make_model("gone", 1, state="rejected")
+    change = describing.describe_version if page else describing.describe_model
+
+    def late(**what: Any) -> Any:
+        services.delete_model(name="gone", actor=None)
+        return change(**what)
+
+    monkeypatch.setattr(describing, change.__name__, late)
+    answer = client_of("operator").post(f"/models/gone/{page}describe/", {"note": "x"})
+    assert answer.status_code == 404

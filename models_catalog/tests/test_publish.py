@@ -834,7 +834,7 @@ def test_an_upload_whose_lease_is_lost_leaves_nothing_at_the_key(
 
 
 def test_parts_that_nobody_completes_are_given_up_after_a_day(
-    store: str, monkeypatch: pytest.MonkeyPatch
+    db: None, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = aws.s3()
     keys = ("models/x", "originals/x", "staging/x", "elsewhere/x")

@@ -319,3 +319,17 @@ def test_a_deletion_takes_the_scope_admin(digits: str, api: Callable[..., Client
     assert api("read", "upload", "operate").delete(API).status_code == 403
     assert api("read").post(f"{API}/retire").status_code == 403
     assert _two().state == "ready"
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_version_says_where_it_runs(client_of: Callable[[str], Client]) -> None:
+    make_model(bucket="b", prefix="m")
+    viewer = client_of("viewer")
+    assert "No endpoint serves its store" in viewer.get(V2).content.decode()
+    endpoint = Endpoint.objects.create(name="demo", bucket="b", prefix="m")
+    Invocation.objects.create(endpoint=endpoint, version=_two(), state=Invocation.State.DONE)
+    page = viewer.get(V2).content.decode()
+    assert f'<a href="{endpoint.get_absolute_url()}">The endpoint demo serves it' in page
+    assert '<a href="/calls/?model=digits%3A2">It was called last on' in page
+    Version.objects.update(state="rejected")
+    assert "Where it runs" not in viewer.get(V2).content.decode()
