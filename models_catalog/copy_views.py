@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import Count, Window
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext_noop, ngettext
@@ -77,8 +78,9 @@ def copies_live(request: HttpRequest, name: str, number: int) -> HttpResponse:
 def copies(version: Version) -> dict[str, Any]:
     """What pages say of the copies of a version: the newest of them, and how far they are."""
     rows = version.copies.defer("report").select_related("model").order_by("-pk")
-    shown = list(rows[: _SHOWN + 1])
-    count = len(shown) if len(shown) <= _SHOWN else version.copies.count()
+    counted: Any = rows.annotate(of_all=Window(Count("pk")))
+    shown = list(counted[: _SHOWN + 1])
+    count = shown[0].of_all if shown else 0
     under_way = sum(copy.state == Version.State.COPYING for copy in shown)
     said = ngettext("%(count)s copy", "%(count)s copies", count) % {"count": count}
     if under_way:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Prefetch, Q
+from django.db.models import Max, Min, Prefetch, Q
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -507,11 +507,13 @@ def _version(name: str, number: int) -> Version:
 def _version_context(version: Version) -> dict[str, object]:
     layers = version.artifact.get("layers") or {}
     twin = Version.objects.twins(version).first()
-    others = version.model.versions.values_list("number", flat=True)
+    neighbours = version.model.versions.aggregate(
+        previous=Max("number", filter=Q(number__lt=version.number)),
+        next=Min("number", filter=Q(number__gt=version.number)),
+    )
     return {
         "version": version,
-        "previous": others.filter(number__lt=version.number).order_by("-number").first(),
-        "next": others.filter(number__gt=version.number).order_by("number").first(),
+        **neighbours,
         "steps": _steps(version),
         "upload_again": version.state == Version.State.REJECTED
         and not version.as_found
