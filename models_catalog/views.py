@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
-from django.db.models import Max, Min, Prefetch, Q
+from django.db.models import OuterRef, Prefetch, Q, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -501,19 +501,22 @@ def _model(name: str) -> RegisteredModel:
 def _version(name: str, number: int) -> Version:
     found = Version.objects.select_related("model", "created_by", "copied_from__model")
     found = found.defer("copied_from__report", "copied_from__model__description")
+    beside = Version.objects.filter(model=OuterRef("model")).values("number")
+    found = found.annotate(
+        before=Subquery(beside.filter(number__lt=OuterRef("number")).order_by("-number")[:1]),
+        after=Subquery(beside.filter(number__gt=OuterRef("number")).order_by("number")[:1]),
+    )
     return get_object_or_404(found, model__name=name, number=number)
 
 
-def _version_context(version: Version) -> dict[str, object]:
+def _version_context(version: Any) -> dict[str, object]:
+    """What the page of a version of `_version` shows."""
     layers = version.artifact.get("layers") or {}
     twin = Version.objects.twins(version).first()
-    neighbours = version.model.versions.aggregate(
-        previous=Max("number", filter=Q(number__lt=version.number)),
-        next=Min("number", filter=Q(number__gt=version.number)),
-    )
     return {
         "version": version,
-        **neighbours,
+        "previous": version.before,
+        "next": version.after,
         "steps": _steps(version),
         "upload_again": version.state == Version.State.REJECTED
         and not version.as_found
