@@ -36,7 +36,7 @@ from endpoints import (
     variants,
 )
 from endpoints.end_dates import MAY_TEAR_DOWN
-from endpoints.limits import COOLDOWN_S, Limits
+from endpoints.limits import COOLDOWN_S, MOST_SCHEDULED, Limits, ScheduledLimits
 from endpoints.models import Endpoint, Resource, Revision, Running
 from endpoints.options import (
     LEAST_TIMEOUT_S,
@@ -111,6 +111,14 @@ class SpentOut(Schema):
     )
 
 
+class ScheduledOut(Schema):
+    """Other limits of autoscaling from a time of the week on."""
+
+    when: str = Field(description="As `mon-fri 08:00`.")
+    min_instances: int
+    max_instances: int
+
+
 class ScalingOut(Schema):
     """How AWS changes the number of instances (Application Auto Scaling)."""
 
@@ -120,6 +128,8 @@ class ScalingOut(Schema):
     calls_per_minute: int = Field(description="Calls a minute that each instance is to have.")
     in_cooldown_s: int
     out_cooldown_s: int
+    schedule: list[ScheduledOut] = Field(description="Each holds until the next one.")
+    zone: str = Field(description="The time zone of the schedule; empty: there is none.")
     cost_from: CostOut | None = Field(description="With the fewest. null: it is not known.")
     cost_up_to: CostOut | None = Field(description="With the most. null: it is not known.")
 
@@ -386,6 +396,14 @@ class IdleIn(Input):
     )  # fmt: skip
 
 
+class ScheduledIn(Input):
+    """Other limits of autoscaling from a time of the week on."""
+
+    when: str = Field(max_length=60, description="As `mon-fri 08:00`.")
+    min_instances: int = Field(ge=1, le=2**31 - 1)
+    max_instances: int = Field(ge=1, le=2**31 - 1)
+
+
 class ScalingIn(Input):
     """Between how many instances AWS scales an endpoint, and when."""
 
@@ -404,6 +422,13 @@ class ScalingIn(Input):
         COOLDOWN_S, ge=0, le=scaling.LONGEST_COOLDOWN_S,
         description="Seconds after more instances until there can be more again.",
     )  # fmt: skip
+    schedule: list[ScheduledIn] = Field(
+        [], max_length=MOST_SCHEDULED,
+        description="Other limits at times of the week; each holds until the next one.",
+    )  # fmt: skip
+    zone: str = Field(
+        "", max_length=64, description="The time zone of the schedule, as `Asia/Seoul`."
+    )
 
 
 class EndpointChange(Input):
@@ -906,7 +931,16 @@ def _limits(body: ScalingIn) -> Limits:
         target=body.calls_per_minute,
         in_cooldown=body.in_cooldown_s,
         out_cooldown=body.out_cooldown_s,
+        schedule=tuple(
+            scaling.scheduled(one.when, one.min_instances, one.max_instances)
+            for one in body.schedule
+        ),
+        zone=body.zone,
     )
+
+
+def _scheduled(one: ScheduledLimits) -> dict[str, Any]:
+    return {"when": one.when, "min_instances": one.least, "max_instances": one.most}
 
 
 def _scaled(request: HttpRequest, name: str, limits: Limits | None) -> Any:
@@ -1165,6 +1199,8 @@ def _scaling(endpoint: Endpoint) -> dict[str, Any] | None:
         "calls_per_minute": limits.target,
         "in_cooldown_s": limits.in_cooldown,
         "out_cooldown_s": limits.out_cooldown,
+        "schedule": [_scheduled(one) for one in limits.schedule],
+        "zone": limits.zone,
         "cost_from": shown_cost(costs[0]),
         "cost_up_to": shown_cost(costs[1]),
     }

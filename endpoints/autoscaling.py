@@ -19,6 +19,8 @@ from endpoints.sagemaker import Call
 from endpoints.variants import ALONE
 
 POLICY = "mme-portal"
+# What the names of the portal's scheduled actions begin with; a number follows.
+_SCHEDULED = "mme-portal-"
 _METRIC = "SageMakerVariantInvocationsPerInstance"
 _CODES: Mapping[str, type[errors.AwsError]] = {
     "ObjectNotFoundException": errors.NotFound,
@@ -98,8 +100,33 @@ def policy_call(*, name: str, limits: Limits, variant: str = ALONE) -> Call:
     return _call("put_scaling_policy", arguments)
 
 
+def scheduled_calls(*, name: str, limits: Limits, variant: str = ALONE) -> list[Call]:
+    """The calls that set other limits at times of the week, one for each of them."""
+    return [
+        _call(
+            "put_scheduled_action",
+            {
+                **_key(name, variant),
+                "ScheduledActionName": f"{_SCHEDULED}{number}",
+                "Schedule": one.cron,
+                "Timezone": limits.zone,
+                "ScalableTargetAction": {"MinCapacity": one.least, "MaxCapacity": one.most},
+            },
+        )
+        for number, one in enumerate(limits.schedule, 1)
+    ]
+
+
+def unscheduled_call(*, name: str, action: str, variant: str = ALONE) -> Call:
+    """The call that deletes a scheduled action."""
+    return _call("delete_scheduled_action", {**_key(name, variant), "ScheduledActionName": action})
+
+
 def deregister_call(*, name: str, variant: str = ALONE) -> Call:
-    """The call that ends autoscaling; its policies go with it, the number of instances stays."""
+    """The call that ends autoscaling; the number of instances stays.
+
+    Its policies and its scheduled actions go with it (API: DeregisterScalableTarget).
+    """
     return _call("deregister_scalable_target", _key(name, variant))
 
 
@@ -154,6 +181,35 @@ def has_policy(name: str, variant: str = ALONE) -> bool:
             PolicyNames=[POLICY], **_key(name, variant)
         )
     return bool(found["ScalingPolicies"])
+
+
+def misscheduled(*, name: str, limits: Limits, variant: str = ALONE) -> list[Call]:
+    """The calls that are missing until what is scheduled is as ``limits`` say; none: it is.
+
+    Actions that others have scheduled are left alone.
+    """
+    with _translated(phrase("looking at the autoscaling of the endpoint %(name)s", name=name)):
+        found = aws.autoscaling().describe_scheduled_actions(**_key(name, variant), MaxResults=50)
+    there = {one["ScheduledActionName"]: one for one in found["ScheduledActions"]}
+    calls = scheduled_calls(name=name, limits=limits, variant=variant)
+    wanted = {call.arguments["ScheduledActionName"]: call for call in calls}
+    missing = [call for key, call in wanted.items() if not _as_scheduled(there.get(key), call)]
+    surplus = [key for key in there if key.startswith(_SCHEDULED) and key not in wanted]
+    return missing + [unscheduled_call(name=name, action=key, variant=variant) for key in surplus]
+
+
+def _as_scheduled(found: Mapping[str, Any] | None, call: Call) -> bool:
+    names = ("Schedule", "Timezone", "ScalableTargetAction")
+    return found is not None and all(found.get(one) == call.arguments[one] for one in names)
+
+
+def schedule(*, name: str, call: Call) -> None:
+    """Make one of the calls of `misscheduled`; again, it changes nothing.
+
+    Raises NotFound where the target cannot be seen (yet), or the action is gone.
+    """
+    with _translated(phrase("setting when the endpoint %(name)s is scaled", name=name)):
+        call.make()
 
 
 def activities(name: str, variant: str = ALONE) -> list[Activity]:

@@ -50,6 +50,9 @@ TEMPLATES: Final = {
         "Requested to scale the endpoint %(name)s from %(least)s to %(most)s instances, for "
         "%(target)s calls a minute each."
     ),
+    "endpoint.scaling_scheduled": _(
+        "The limits of the autoscaling of %(name)s change by the clock: %(schedule)s."
+    ),
     "endpoint.scaling_end_requested": _(
         "Requested to switch the autoscaling of the endpoint %(name)s off."
     ),

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from endpoints import idle_limits, instance_memory, options, prices
 from endpoints.alarm_presets import LONGEST_MINUTES, AlarmKind
-from endpoints.limits import COOLDOWN_S, Limits
+from endpoints.limits import COOLDOWN_S, Limits, ScheduledLimits
 from endpoints.models import (
     Endpoint,
     EndpointAlarm,
@@ -25,7 +25,7 @@ from endpoints.models import (
 )
 from endpoints.options import DeploymentOptions
 from endpoints.policies import LONGEST_WAIT_S, SHARES, USUAL_SHARE, DeploymentPolicy, PolicyKind
-from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S
+from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S, scheduled
 from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
 from models_catalog import stores
 from models_catalog.forms import offer_stores
@@ -639,6 +639,36 @@ class DriftForm(forms.Form):
     reason = forms.CharField(max_length=500, required=False)
 
 
+class Schedule(forms.CharField):
+    """Limits from times of the week on, each on a line of its own, as mon-fri 08:00 2-4."""
+
+    widget = forms.Textarea(
+        attrs={"rows": 3, "spellcheck": "false", "autocomplete": "off", "class": "code",
+               "placeholder": "mon-fri 08:00 2-4"}
+    )  # fmt: skip
+
+    def prepare_value(self, value: object) -> object:
+        """As it stands in the form."""
+        return "\n".join(map(str, value)) if isinstance(value, tuple) else value
+
+    def to_python(self, value: object) -> tuple[ScheduledLimits, ...]:  # type: ignore[override]
+        """Raise ValidationError for a line that is none."""
+        found = []
+        for line in str(value or "").splitlines():
+            when, _space, numbers = line.strip().rpartition(" ")
+            least, dash, most = numbers.partition("-")
+            if not line.strip():
+                continue
+            if not (dash and least.isdecimal() and most.isdecimal() and len(numbers) < 20):
+                said = gettext("Write each on a line of its own, as mon-fri 08:00 2-4: %(line)s")
+                raise forms.ValidationError(said % {"line": line.strip()[:60]})
+            try:
+                found.append(scheduled(when, int(least), int(most)))
+            except forms.ValidationError as error:
+                raise forms.ValidationError(error.messages) from None
+        return tuple(found)
+
+
 class ScalingForm(forms.Form):
     """Between how many instances AWS scales an endpoint, and when."""
 
@@ -666,6 +696,22 @@ class ScalingForm(forms.Form):
         _("Until instances are taken away again."),
     )
 
+    schedule = Schedule(
+        label=_("Other limits by the clock"),
+        required=False,
+        help_text=_(
+            "A time of the week on each line, with the fewest and the most instances from then on: "
+            "mon-fri 08:00 2-4. Empty: the same limits always."
+        ),
+    )
+    zone = forms.CharField(
+        label=_("Time zone"),
+        max_length=64,
+        required=False,
+        help_text=_("As Asia/Seoul: of these times."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
     @property
     def limits(self) -> Limits:
         """What a valid form says."""
@@ -676,6 +722,8 @@ class ScalingForm(forms.Form):
             target=told["calls_per_minute"],
             in_cooldown=told["in_cooldown_s"],
             out_cooldown=told["out_cooldown_s"],
+            schedule=told["schedule"],
+            zone=told["zone"],
         )
 
 

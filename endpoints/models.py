@@ -20,7 +20,7 @@ from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence, phrase
 from endpoints import last_calls, policies, variants
 from endpoints.alarm_presets import PRESETS, AlarmKind, condition
-from endpoints.limits import COOLDOWN_S, Limits
+from endpoints.limits import COOLDOWN_S, Limits, schedule_of
 from endpoints.old_status import OldStatus, OldStatusQuerySet, old_words, state_value
 from endpoints.options import DeploymentOptions
 from endpoints.policies import DeploymentPolicy
@@ -387,6 +387,11 @@ class Endpoint(OldStatus, Leased):
     )
     scale_in_cooldown = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds.")
     scale_out_cooldown = models.PositiveIntegerField(null=True, blank=True, help_text="Seconds.")
+    scale_schedule = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Other limits at times of the week (endpoints/limits.py); none: the same always.",
+    )
     scaled_count = models.PositiveIntegerField(
         null=True, blank=True, help_text="How many instances autoscaling left, as last seen."
     )
@@ -633,6 +638,7 @@ class Endpoint(OldStatus, Leased):
             target=self.scale_target or 1,
             in_cooldown=COOLDOWN_S if self.scale_in_cooldown is None else self.scale_in_cooldown,
             out_cooldown=COOLDOWN_S if self.scale_out_cooldown is None else self.scale_out_cooldown,
+            **schedule_of(self.scale_schedule),
         )
 
     @property

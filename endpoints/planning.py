@@ -240,7 +240,7 @@ def plan_change(
         after=known.cost_of(row.requested)
         if row.limits is None
         else known.cost(row.instance_type, running.instance_count),
-        up_to=None if row.limits is None else known.cost(row.instance_type, row.limits.most),
+        up_to=None if row.limits is None else known.cost(row.instance_type, row.limits.highest),
     )
 
 
@@ -283,7 +283,7 @@ def plan_scaling(*, endpoint: Endpoint, limits: Limits | None, actor: User | Non
         prices=known,
         before=known.cost(running.instance_type, running.instance_count),
         after=known.cost(running.instance_type, count),
-        up_to=None if limits is None else known.cost(running.instance_type, limits.most),
+        up_to=None if limits is None else known.cost(running.instance_type, limits.highest),
     )
 
 
@@ -291,7 +291,8 @@ def _said(limits: Limits | None) -> str:
     if limits is None:
         return _("off")
     told = {"least": limits.least, "most": limits.most, "target": limits.target}
-    return _("%(least)s to %(most)s instances, for %(target)s calls a minute each") % told
+    said = _("%(least)s to %(most)s instances, for %(target)s calls a minute each") % told
+    return f"{said}; {limits.scheduled}" if limits.schedule else said
 
 
 def _facts(row: Endpoint) -> dict[str, str]:

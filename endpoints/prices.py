@@ -90,7 +90,8 @@ class PriceList:
         if limits is None or kind not in self.per_hour or not endpoint.has_instances:
             return None
         price = self.per_hour[kind]
-        return Cost(price * limits.least, self.currency), Cost(price * limits.most, self.currency)
+        low, high = price * limits.fewest, price * limits.highest
+        return Cost(low, self.currency), Cost(high, self.currency)
 
     def total(self, endpoints: Iterable[Endpoint]) -> "Total":
         """What runs of all these costs."""

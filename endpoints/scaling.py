@@ -1,6 +1,7 @@
 """Autoscaling by instance: asked for, given other limits, and switched off."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -14,8 +15,9 @@ from core import clock
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
-from endpoints.limits import Limits
+from endpoints.limits import MOST_SCHEDULED, Limits, ScheduledLimits, known_zone
 from endpoints.models import Endpoint
+from endpoints.working_hours import HoursError
 
 #: A day, in seconds: a longer cooldown is a mistake.
 LONGEST_COOLDOWN_S = 86_400
@@ -52,11 +54,14 @@ def set_scaling(
     if len(row.requested.parts) > 1:
         said = _("Autoscaling is of endpoints with one variant, and %(name)s has several.")
         raise ValidationError(said % {"name": row.name}, code=CONFLICT)
+    if not limits.schedule:
+        limits = replace(limits, zone="")
     _check(limits)
     if row.limits == limits and row.scaling != Endpoint.Scaling.ENDING:
         return row
     row.scale_min, row.scale_max, row.scale_target = limits.least, limits.most, limits.target
     row.scale_in_cooldown, row.scale_out_cooldown = limits.in_cooldown, limits.out_cooldown
+    row.scale_schedule = limits.schedule_as_json()
     # During an update that SageMaker takes of what is not scaled alone, it waits as before.
     if row.scaling not in _PAUSED:
         row.scaling = Endpoint.Scaling.WANTED
@@ -68,6 +73,9 @@ def set_scaling(
         "target": limits.target,
     }
     record(action="endpoint.scaling_requested", subject=row, actor=actor, parameters=facts)
+    if limits.schedule:
+        told: dict[str, Scalar] = {"name": row.name, "schedule": limits.scheduled}
+        record(action="endpoint.scaling_scheduled", subject=row, actor=actor, parameters=told)
     return row
 
 
@@ -75,7 +83,7 @@ def _switch_off(row: Endpoint, actor: User | None) -> Endpoint:
     if row.limits is None:
         return row
     row.scale_min = row.scale_max = row.scale_target = None
-    row.scale_in_cooldown = row.scale_out_cooldown = None
+    row.scale_in_cooldown = row.scale_out_cooldown = row.scale_schedule = None
     row.scaling = Endpoint.Scaling.ENDING
     _go_on(row)
     facts: dict[str, Scalar] = {"name": row.name}
@@ -109,5 +117,37 @@ def _check(limits: Limits) -> None:
             wrong[name] = _("Choose a number of seconds from 0 to %(most)s.") % {
                 "most": LONGEST_COOLDOWN_S
             }
+    if problem := _wrong_schedule(limits):
+        wrong["schedule"] = problem
+    if limits.schedule and not known_zone(limits.zone):
+        wrong["zone"] = _("There is no such time zone. One is Asia/Seoul.")
     if wrong:
         raise ValidationError(wrong)
+
+
+def _wrong_schedule(limits: Limits) -> str:
+    """What is wrong with the limits that are scheduled; empty: nothing."""
+    most = settings.MAX_INSTANCES
+    if len(limits.schedule) > MOST_SCHEDULED:
+        return _("Give at most %(most)s.") % {"most": MOST_SCHEDULED}
+    for one in limits.schedule:
+        if not 1 <= one.least <= one.most <= most:
+            said = _("%(scheduled)s: choose numbers from 1 to %(most)s, the fewest first.")
+            return said % {"scheduled": one, "most": most}
+    times = [one.cron for one in limits.schedule]
+    if len(set(times)) < len(times):
+        return _("Give each time once.")
+    return ""
+
+
+def scheduled(when: str, least: int, most: int) -> ScheduledLimits:
+    """Limits from a time on. Raises ValidationError, of the field schedule, where it is none."""
+    try:
+        return ScheduledLimits.of(when, least, most)
+    except HoursError as error:
+        said = {
+            "form": _("%(when)s is no time of the week. Write it as mon-fri 08:00."),
+            "day": _("%(when)s names a day that is not there. Days are mon, tue, … sun."),
+            "time": _("%(when)s names a time that is not there. Times are 00:00 to 23:59."),
+        }[error.code]
+        raise ValidationError({"schedule": said % {"when": when[:60]}}) from None

@@ -571,7 +571,8 @@ def scaling_of(request: HttpRequest, pk: int) -> HttpResponse:
         messages.info(request, _("It cannot be scaled now. Nothing was changed."))
         return redirect(endpoint)
     now = endpoint.limits
-    initial: dict[str, int] = {"min_instances": 1, "max_instances": endpoint.instance_count + 1}
+    initial: dict[str, Any] = {"min_instances": 1, "max_instances": endpoint.instance_count + 1}
+    initial["zone"] = timezone.get_current_timezone_name()
     if now is not None:
         initial = {
             "min_instances": now.least,
@@ -579,6 +580,8 @@ def scaling_of(request: HttpRequest, pk: int) -> HttpResponse:
             "calls_per_minute": now.target,
             "in_cooldown_s": now.in_cooldown,
             "out_cooldown_s": now.out_cooldown,
+            "schedule": now.schedule,
+            "zone": now.zone or initial["zone"],
         }
     form = ScalingForm(request.POST if request.method == "POST" else None, initial=initial)
     plan = None

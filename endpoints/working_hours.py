@@ -50,7 +50,12 @@ class WorkingHours:
             place = ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise HoursError("zone") from None
-        hours = cls(_days(found[1]), _time(found[2], found[3]), _time(found[4], found[5]), place)
+        hours = cls(
+            parse_days(found[1]),
+            parse_time(found[2], found[3]),
+            parse_time(found[4], found[5]),
+            place,
+        )
         if hours._length() < SHORTEST:
             raise HoursError("short")
         if hours._pause() < SHORTEST:
@@ -59,7 +64,7 @@ class WorkingHours:
 
     def __str__(self) -> str:
         end = "24:00" if self.end == time.min else f"{self.end:%H:%M}"
-        return f"{_in_words(self.days)} {self.begin:%H:%M}-{end}"
+        return f"{days_in_words(self.days)} {self.begin:%H:%M}-{end}"
 
     @property
     def weekly(self) -> timedelta:
@@ -107,7 +112,8 @@ class WorkingHours:
         return spans
 
 
-def _days(text: str) -> tuple[int, ...]:
+def parse_days(text: str) -> tuple[int, ...]:
+    """Days as "mon-fri" or "mon,wed" say them; 0 is Monday. Raises HoursError."""
     days: set[int] = set()
     for part in text.lower().replace(" ", "").split(","):
         first, _dash, last = part.partition("-")
@@ -119,7 +125,8 @@ def _days(text: str) -> tuple[int, ...]:
     return tuple(sorted(days))
 
 
-def _time(hour: str, minute: str) -> time:
+def parse_time(hour: str, minute: str) -> time:
+    """A time of the day; 24:00 is that of the next one. Raises HoursError."""
     if (hour, minute) == ("24", "00"):
         return time.min
     try:
@@ -128,7 +135,7 @@ def _time(hour: str, minute: str) -> time:
         raise HoursError("time") from None
 
 
-def _in_words(days: tuple[int, ...]) -> str:
+def days_in_words(days: tuple[int, ...]) -> str:
     """Days as "mon-fri" or "mon,wed,sat"."""
     runs: list[list[int]] = []
     for day in days:

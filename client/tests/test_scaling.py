@@ -23,6 +23,7 @@ ON = OFF | {
     "running": {"instance_type": "ml.m5.large", "instance_count": 2},
     "scaling": LIMITS | {
         "state": "on", "in_cooldown_s": 300, "out_cooldown_s": 60, "cost_from": COST,
+        "schedule": [], "zone": "",
         "cost_up_to": COST | {"per_month": "167.90"},
     },
 }  # fmt: skip
@@ -49,6 +50,20 @@ def test_it_is_waited_for(mme: Mme, fake: FakePortal) -> None:
     ran = mme(*SCALE, *ASKED, "--wait")
     assert ran.code != 0
     assert "RegisterScalableTarget" in ran.err
+
+
+def test_other_limits_by_the_clock(mme: Mme, fake: FakePortal) -> None:
+    evening = {"when": "mon-fri 19:00", "min_instances": 1, "max_instances": 2}
+    by_clock = {"schedule": [evening], "zone": "Asia/Seoul"}
+    fake.answers = [Says(202, document=ON | {"scaling": ON["scaling"] | by_clock})]
+    at = ("--at", "mon-fri 19:00=1-2", "--zone", "Asia/Seoul")
+    ran = mme(*SCALE, *ASKED, *at, url=fake.url, token="t")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"{SAID.strip()}; mon-fri 19:00 1-2 (Asia/Seoul)\n"
+    assert json.loads(fake.requests[0].body) == LIMITS | by_clock
+    for wrong in (at[:2], ("--at", "mon-fri 19:00", *at[2:]), ("--at", "mon=1-x", *at[2:])):
+        assert mme(*SCALE, *ASKED, *wrong).code == 2
+    assert len(fake.requests) == 1
 
 
 def test_it_is_switched_off(mme: Mme, fake: FakePortal) -> None:

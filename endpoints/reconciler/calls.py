@@ -69,6 +69,7 @@ def scaling_calls(endpoint: Endpoint) -> list[Call]:
         )
     return [
         autoscaling.register_call(name=endpoint.name, limits=limits, variant=variant),
+        *autoscaling.scheduled_calls(name=endpoint.name, limits=limits, variant=variant),
         autoscaling.policy_call(name=endpoint.name, limits=limits, variant=variant),
     ]
 

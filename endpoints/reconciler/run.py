@@ -27,6 +27,7 @@ from endpoints.reconciler.kinds import (
     OutsideModelKind,
     ResourceKind,
 )
+from endpoints.sagemaker import Call
 from endpoints.variants import as_json, with_types
 
 logger = logging.getLogger(__name__)
@@ -486,7 +487,7 @@ class Run:
         self._end_update(NewEvent(code, facts, Event.Level.SUCCESS))
 
     def scale(self) -> None:
-        """Have AWS scale the endpoint, by one of two calls: the one changing call of this run.
+        """Have AWS scale the endpoint, by one of its calls: the one changing call of this run.
 
         Each can be made again, so that nothing need be known of what a killed process did.
         """
@@ -499,6 +500,11 @@ class Run:
             logger.info("endpoint %s: registering it to be scaled", endpoint)
             autoscaling.register(name=endpoint.name, limits=limits, variant=variant)
             endpoint.scaling = Endpoint.Scaling.REGISTERED
+            return
+        missing = self._misscheduled(variant)
+        if missing:
+            logger.info("endpoint %s: %s", endpoint, missing[0].action)
+            autoscaling.schedule(name=endpoint.name, call=missing[0])
             return
         logger.info("endpoint %s: setting when it is scaled", endpoint)
         autoscaling.put_policy(name=endpoint.name, limits=limits, variant=variant)
@@ -532,7 +538,9 @@ class Run:
         """See what autoscaling did, and whether somebody ended it outside the portal."""
         endpoint, variant = self.endpoint, self.endpoint.scaled_variant
         endpoint.scaled_count = endpoint.running_count
-        if not autoscaling.has_policy(endpoint.name, variant):
+        lost = not autoscaling.has_policy(endpoint.name, variant)
+        scheduled = endpoint.limits is not None and bool(endpoint.limits.schedule)
+        if lost or (scheduled and self._misscheduled(variant)):
             endpoint.scaling, self.check_in = Endpoint.Scaling.WANTED, AT_ONCE
             facts: dict[str, codes.Scalar] = {"name": endpoint.name}
             self.events.append(NewEvent("endpoint.scaling_lost", facts, Event.Level.WARNING))
@@ -547,6 +555,17 @@ class Run:
         told = set(endpoint.scaling_told or ())
         self.events += [_scaled(endpoint, one) for one in found if one.id not in told]
         endpoint.scaling_told = [one.id for one in found]
+
+    def _misscheduled(self, variant: str) -> list[Call]:
+        """The calls that are missing until the scheduled actions are as they are wanted."""
+        endpoint, limits = self.endpoint, self.endpoint.limits
+        assert limits is not None, "autoscaling that nobody wants is ended"
+        try:
+            return autoscaling.misscheduled(name=endpoint.name, limits=limits, variant=variant)
+        except errors.Denied:
+            if limits.schedule:
+                raise
+            return []  # who never scheduled anything need not have the right
 
     def give_update_up(self, state: Revision.State, reason: Sentence) -> None:
         """The update was refused or rolled back: what serves is wanted again."""

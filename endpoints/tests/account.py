@@ -50,6 +50,7 @@ CALLS: Mapping[str, Callable[..., Iterable[sagemaker.Call]]] = {
     "describe_endpoint": _named("describe_endpoint", "EndpointName"),
     "scaling_register": lambda **wanted: [autoscaling.register_call(**wanted)],
     "scaling_put_policy": lambda **wanted: [autoscaling.policy_call(**wanted)],
+    "scaling_schedule": lambda *, name, call: [call],
     "scaling_deregister": lambda **wanted: [autoscaling.deregister_call(**wanted)],
 }
 
@@ -95,6 +96,7 @@ class Account:
         self.modified_before: dict[str, datetime] = {}  # before the update that is under way
         self.targets: dict[str, Limits] = {}  # what is scaled
         self.policies: dict[str, Limits] = {}
+        self.scheduled: dict[str, dict[str, dict[str, Any]]] = {}  # actions, by their names
         self.policy: DeploymentPolicy | None = None  # that of the last update
         self.scaled_variants: dict[str, str] = {}
         self.activities: dict[str, list[autoscaling.Activity]] = {}
@@ -116,7 +118,8 @@ class Account:
         others = ("list_endpoints", "update_endpoint", "set_count", "listed", "tags_of", "set_tags")
         for call in others:
             monkeypatch.setattr(sagemaker, call, self._wrapped(call))
-        for call in ("register", "put_policy", "deregister", "has_policy", "activities"):
+        of_scaling = ("register", "put_policy", "schedule", "deregister")
+        for call in (*of_scaling, "has_policy", "misscheduled", "activities"):
             wrapped = self._wrapped(f"scaling_{call}")
             monkeypatch.setattr(autoscaling, call, wrapped)
 
@@ -424,7 +427,34 @@ class Account:
         self._get(self.targets, name)
         del self.targets[name]
         self.policies.pop(name, None)
+        self.scheduled.pop(name, None)
         self.changes.append(f"-target {name}")
+
+    def _scaling_schedule(self, *, name: str, call: sagemaker.Call) -> None:
+        key = call.arguments["ScheduledActionName"]
+        there = self.scheduled.setdefault(name, {})
+        if call.action == "DeleteScheduledAction":
+            self._get(there, key)
+            del there[key]
+            self.changes.append(f"-scheduled {name} {key}")
+            return
+        if name not in self.targets:
+            raise errors.NotFound(f"No scalable target registered for {name}")
+        if there.get(key) != dict(call.arguments):
+            self.changes.append(f"+scheduled {name} {key}")
+        there[key] = dict(call.arguments)
+
+    def _scaling_misscheduled(
+        self, *, name: str, limits: Limits, variant: str = ALONE
+    ) -> list[sagemaker.Call]:
+        there = self.scheduled.get(name, {})
+        calls = autoscaling.scheduled_calls(name=name, limits=limits, variant=variant)
+        wanted = {call.arguments["ScheduledActionName"]: call for call in calls}
+        missing = [one for key, one in wanted.items() if there.get(key) != dict(one.arguments)]
+        surplus = [key for key in there if key not in wanted]
+        return missing + [
+            autoscaling.unscheduled_call(name=name, action=key, variant=variant) for key in surplus
+        ]
 
     def _scaling_has_policy(self, name: str, variant: str = ALONE) -> bool:
         return name in self.policies
@@ -496,6 +526,7 @@ class Account:
             raise errors.Busy(f"Cannot update in-progress endpoint {name}")
         self.targets.pop(name, None)  # SageMaker ends it, too
         self.policies.pop(name, None)
+        self.scheduled.pop(name, None)
         self.endpoints[name] = replace(endpoint, status="Deleting")
         self.left[name] = self.looks
         self.changes.append(f"-endpoint {name}")

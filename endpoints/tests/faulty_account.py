@@ -23,7 +23,7 @@ CALL_FAULTS = (
 )
 #: The worker is killed around the transaction that ends its step.
 WRITE_FAULTS = ("killed before the write", "killed in the write", "killed after the write")
-_READS = ("describe", "list", "tags_of", "scaling_has", "scaling_act")
+_READS = ("describe", "list", "tags_of", "scaling_has", "scaling_mis", "scaling_act")
 _MAINTAINED = "SystemUpdating"
 
 

@@ -48,7 +48,7 @@ from endpoints import (
     tasks,
 )
 from endpoints.alarm_presets import PRESETS, AlarmKind
-from endpoints.limits import Limits
+from endpoints.limits import Limits, ScheduledLimits
 from endpoints.models import (
     AlarmWatch,
     Budget,
@@ -129,7 +129,16 @@ _change = st.one_of(
 )
 _faults = st.lists(st.sampled_from(FAULTS), min_size=2, max_size=8)
 _alarm = st.sampled_from((AlarmKind.ERRORS, AlarmKind.LATENCY))
-_limits = st.builds(Limits, st.integers(1, 2), st.integers(2, 3), st.just(50))
+SCHEDULED = (
+    ScheduledLimits("mon-fri 08:00", 2, 3),
+    ScheduledLimits("mon-fri 19:00", 1, 2),
+    ScheduledLimits("sun 00:30", 1, 1),
+)
+_schedules = st.lists(st.sampled_from(SCHEDULED), unique=True, max_size=2).map(tuple)
+_limits = st.builds(
+    Limits, st.integers(1, 2), st.integers(2, 3), st.just(50),
+    schedule=_schedules, zone=st.just("Asia/Seoul"),
+)  # fmt: skip
 WISHES: st.SearchStrategy[Wish] = st.one_of(
     st.tuples(st.just("change"), _change),
     st.tuples(st.just("change"), _change),
@@ -654,6 +663,7 @@ class Machine(RuleBasedStateMachine):
         Resource.objects.filter(endpoint=row).delete()
         self.account.targets.pop(row.name, None)
         self.account.policies.pop(row.name, None)
+        self.account.scheduled.pop(row.name, None)
         row.delete()
         self.lost = True
         self.taken["lost"] += 1
@@ -710,7 +720,10 @@ class Machine(RuleBasedStateMachine):
     @rule(
         name=_name,
         what=st.sampled_from(
-            ("config", "named config", "deleted", "scaled", "deregistered", "alarm deleted")
+            (
+                *("config", "named config", "deleted", "scaled", "deregistered", "unscheduled"),
+                "alarm deleted",
+            )
         ),
         count=st.integers(1, 3),
         decided=st.none() | st.booleans(),
@@ -724,10 +737,15 @@ class Machine(RuleBasedStateMachine):
         if what == "deregistered":
             self.account.targets.pop(name, None)
             self.account.policies.pop(name, None)
+            self.account.scheduled.pop(name, None)
+        if what == "unscheduled" and self.account.scheduled.get(name):
+            self.account.scheduled[name].popitem()
         if what == "alarm deleted":
             for alarm in [one for one in self.account.alarms if one.startswith(alarm_prefix(name))]:
                 del self.account.alarms[alarm]
-        if not self.account.quiet(name) or what in ("deregistered", "alarm deleted"):
+        if not self.account.quiet(name) or what in (
+            *("deregistered", "unscheduled", "alarm deleted"),
+        ):
             return
         if what == "deleted":
             del self.account.endpoints[name]
@@ -735,6 +753,7 @@ class Machine(RuleBasedStateMachine):
             self.account.weighed.pop(name, None)
             self.account.targets.pop(name, None)  # SageMaker ends it, too
             self.account.policies.pop(name, None)
+            self.account.scheduled.pop(name, None)
         elif what == "scaled":
             self.account.counts[name] = count
         else:
@@ -881,6 +900,9 @@ class Machine(RuleBasedStateMachine):
         assert set(runs) == set(row.running.parts)
         assert self.account.policies.get(row.name) == self.account.targets.get(row.name)
         assert self.account.policies.get(row.name) == row.limits
+        scheduled = row.limits.schedule if row.limits is not None else ()
+        crons = [one["Schedule"] for one in self.account.scheduled.get(row.name, {}).values()]
+        assert sorted(crons) == sorted(one.cron for one in scheduled)
         wanted = row.requested.parts
         if row.limits is not None or row.left_scaled:
             types = [{one.name: one.instance_type for one in each} for each in (runs, wanted)]

@@ -11,7 +11,7 @@ from activity.models import Event
 from core import errors
 from core.errors import CONFLICT
 from endpoints import planning, scaling, services
-from endpoints.limits import Limits
+from endpoints.limits import Limits, ScheduledLimits
 from endpoints.models import Endpoint, Running
 from endpoints.services import SettingsChange
 from endpoints.tests.account import OTHER_IMAGE, Account
@@ -229,6 +229,118 @@ def test_what_is_refused_says_what_to_do(serving: Endpoint, account: Account, se
     assert "Set other limits" in endpoint.hint
     endpoint = settle(scale(endpoint, None))
     assert (endpoint.failure, endpoint.scaling) == ("", "")
+
+
+BY_CLOCK = replace(
+    LIMITS,
+    schedule=(
+        ScheduledLimits.of("MON - fri 8:00", 2, 4),
+        ScheduledLimits.of("sat,sun 00:05", 1, 1),
+    ),
+    zone="Asia/Seoul",
+)
+SCHEDULED = ["+target demo 1 3", "+scheduled demo mme-portal-1", "+scheduled demo mme-portal-2"]
+
+
+def test_other_limits_by_the_clock_are_scheduled_actions(
+    serving: Endpoint, account: Account, settle: Step, advance: Step
+) -> None:
+    endpoint = settle(scale(serving, BY_CLOCK))
+    assert account.changes[len(CREATED) :] == [*SCHEDULED, ON[1]]
+    actions = account.scheduled["demo"]
+    first = actions["mme-portal-1"]
+    assert (first["Schedule"], first["Timezone"]) == (
+        "cron(0 8 ? * MON,TUE,WED,THU,FRI *)",
+        "Asia/Seoul",
+    )
+    assert first["ScalableTargetAction"] == {"MinCapacity": 2, "MaxCapacity": 4}
+    assert actions["mme-portal-2"]["Schedule"] == "cron(5 0 ? * SAT,SUN *)"
+    assert (
+        "change by the clock: mon-fri 08:00 2-4; sat-sun 00:05 1-1 (Asia/Seoul)"
+        in told(endpoint)[1]
+    )
+    assert scale(endpoint, BY_CLOCK).settled  # it is so already
+    assert (BY_CLOCK.fewest, BY_CLOCK.highest) == (1, 4)
+    # Somebody deletes one outside the portal.
+    del actions["mme-portal-1"]
+    endpoint = settle(advance(endpoint))
+    assert set(actions) == {"mme-portal-1", "mme-portal-2"}
+    assert any("outside the portal" in one for one in told(endpoint))
+    # Fewer, another one, and none.
+    fewer = replace(BY_CLOCK, schedule=(ScheduledLimits.of("sun 12:00", 1, 2),))
+    endpoint = settle(scale(endpoint, fewer))
+    assert [one["Schedule"] for one in actions.values()] == ["cron(0 12 ? * SUN *)"]
+    assert account.changes[-3:-1] == [SCHEDULED[1], "-scheduled demo mme-portal-2"]
+    endpoint = settle(scale(endpoint))
+    assert account.scheduled["demo"] == {}
+    assert endpoint.limits == LIMITS
+
+
+def test_another_type_and_a_teardown_with_other_limits_by_the_clock(
+    serving: Endpoint, account: Account, settle: Step, advance: Step
+) -> None:
+    endpoint = settle(scale(serving, BY_CLOCK))
+    endpoint = settle(change(endpoint, instance_type=XLARGE))
+    assert account.changes[-4:] == [*SCHEDULED, ON[1]]
+    services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None)
+    while endpoint.gone_at is None:
+        endpoint = advance(endpoint)
+    assert account.empty
+    assert account.scheduled == {}
+
+
+def test_who_schedules_nothing_needs_no_right_to_it(
+    serving: Endpoint, account: Account, settle: Step
+) -> None:
+    denied = errors.Denied("not authorized: application-autoscaling:DescribeScheduledActions")
+    account.failures["scaling_misscheduled"] = [denied]
+    assert settle(scale(serving)).failure == ""
+    account.failures["scaling_misscheduled"] = [denied]
+    endpoint = settle(scale(serving, BY_CLOCK))
+    assert "DescribeScheduledActions" in endpoint.failure
+    services.check_now(endpoint=endpoint)
+    assert settle(Endpoint.objects.get(pk=endpoint.pk)).failure == ""
+
+
+@pytest.mark.parametrize(
+    ("schedule", "zone", "field"),
+    [
+        ((("mon 08:00", 2, 1),), "Asia/Seoul", "schedule"),
+        ((("mon 08:00", 0, 1),), "Asia/Seoul", "schedule"),
+        ((("mon 08:00", 1, 6),), "Asia/Seoul", "schedule"),
+        ((("mon 08:00", 1, 2), ("mon 8:00", 1, 1)), "Asia/Seoul", "schedule"),
+        (tuple((f"mon 0{hour}:00", 1, 2) for hour in range(10)) * 2, "Asia/Seoul", "schedule"),
+        ((("mon 08:00", 1, 2),), "Mars/Olympus", "zone"),
+        ((("mon 08:00", 1, 2),), "", "zone"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(
+    serving: Endpoint, schedule: Any, zone: str, field: str
+) -> None:
+    found = tuple(scaling.scheduled(*one) for one in schedule)
+    with pytest.raises(ValidationError) as refused:
+        scale(serving, replace(LIMITS, schedule=found, zone=zone))
+    assert list(refused.value.message_dict) == [field]
+    assert Endpoint.objects.get(pk=serving.pk).limits is None
+
+
+@pytest.mark.parametrize("when", ["", "mon", "08:00", "mon 25:00", "mon 24:00", "day 08:00"])
+def test_a_time_of_the_week_that_is_none_is_said(when: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        scaling.scheduled(when, 1, 2)
+    assert list(refused.value.message_dict) == ["schedule"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_acting", [False, True])
+@pytest.mark.parametrize("at", range(12))
+def test_a_crash_at_any_call_of_scheduling(
+    serving: Endpoint, account: Account, at: int, after_acting: bool
+) -> None:
+    endpoint = scale(serving, BY_CLOCK)
+    account.crash_at, account.crash_after_acting = account.calls + at, after_acting
+    survive(endpoint, "present")
+    assert account.changes[len(CREATED) :] == [*SCHEDULED, ON[1]]
 
 
 def test_throttling_is_waited_out(serving: Endpoint, account: Account, settle: Step) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 
 from core import aws, errors
 from endpoints import autoscaling
-from endpoints.limits import Limits
+from endpoints.limits import Limits, ScheduledLimits
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
 from endpoints.tests.test_endpoints_api import DEMO, Api, api
@@ -114,6 +114,48 @@ def test_by_the_api(serving: Endpoint, api: Api, account: Account, settle: Step)
     assert api.ask("PUT", f"{SCALING[:-13]}/none/scaling", BODY)[0] == 404
 
 
+def test_other_limits_by_the_clock_on_the_page_and_by_the_api(
+    serving: Endpoint,
+    api: Api,
+    client_of: Callable[[str], Client],
+    account: Account,
+    settle: Step,
+) -> None:
+    client, address = client_of("operator"), f"/endpoints/{serving.pk}/scaling/"
+    lines = {"schedule": "mon-fri 08:00 2-4\r\n\r\nmon-fri 19:00 1-3", "zone": "Asia/Seoul"}
+    page = client.post(address, FORM | lines | {"plan": "1"}).content.decode()
+    assert page.count("PutScheduledAction") == 2
+    assert client.post(address, FORM | lines).status_code == 302
+    endpoint = settle(serving)
+    shown = _page(client, endpoint, "")
+    assert "mon-fri 08:00 2-4; mon-fri 19:00 1-3 (Asia/Seoul)" in shown
+    assert "83.95 to 335.80 USD a month" in shown
+    assert "mon-fri 08:00 2-4 mon-fri 19:00 1-3</textarea>" in _page(client, endpoint, "scaling/")
+    scaling = api.ask("GET", DEMO)[1]["scaling"]
+    morning = {"when": "mon-fri 08:00", "min_instances": 2, "max_instances": 4}
+    assert scaling["schedule"][0] == morning
+    assert scaling["zone"] == "Asia/Seoul"
+    body = BODY | {"schedule": [morning], "zone": "Europe/Berlin"}
+    assert api.ask("POST", f"{SCALING}/plan", body)[1]["differences"] == [
+        {
+            "name": "scaling",
+            "before": "1 to 3 instances, for 50 calls a minute each; "
+            "mon-fri 08:00 2-4; mon-fri 19:00 1-3 (Asia/Seoul)",
+            "after": "1 to 3 instances, for 50 calls a minute each; mon-fri 08:00 2-4 "
+            "(Europe/Berlin)",
+        }
+    ]
+    for wrong, field in (
+        ({"schedule": [morning | {"when": "monday at eight"}]}, "schedule"),
+        ({"zone": "Mars/Olympus"}, "zone"),
+    ):
+        status, problem = api.ask("PUT", SCALING, body | wrong)
+        assert (status, list(problem["errors"])) == (422, [field])
+    for line in ("mon-fri 08:00", "mon 25:00 1-2", "mon 08:00 2", "mon 08:00 ²-3"):
+        answer = client.post(address, FORM | {"schedule": line, "zone": "Asia/Seoul"})
+        assert answer.status_code == 400
+
+
 def test_another_state_than_was_seen_is_not_changed(
     serving: Endpoint, api: Api, account: Account
 ) -> None:
@@ -163,6 +205,30 @@ def test_the_calls_on_the_wire(stub: Stubber) -> None:
     autoscaling.put_policy(name="demo", limits=limits)
     autoscaling.deregister(name="demo")
     assert not autoscaling.has_policy("demo")
+
+
+def test_the_calls_of_scheduled_actions_on_the_wire(stub: Stubber) -> None:
+    """Stubber checks them against botocore's model of the service."""
+    by_clock = ScheduledLimits.of("mon-fri 08:00", 2, 4)
+    limits = Limits(1, 3, 50, schedule=(by_clock,), zone="Asia/Seoul")
+    action = {
+        "ScheduledActionName": "mme-portal-1",
+        "Schedule": "cron(0 8 ? * MON,TUE,WED,THU,FRI *)",
+        "Timezone": "Asia/Seoul",
+        "ScalableTargetAction": {"MinCapacity": 2, "MaxCapacity": 4},
+    }
+    told = KEY | {"ScheduledActionARN": "arn", "CreationTime": datetime(2026, 1, 1, tzinfo=UTC)}
+    others = [told | action | {"ScheduledActionName": name} for name in ("theirs", "mme-portal-2")]
+    asked = {**KEY, "MaxResults": 50}
+    stub.add_response("describe_scheduled_actions", {"ScheduledActions": others}, asked)
+    stub.add_response("put_scheduled_action", {}, {**KEY, **action})
+    stub.add_response("delete_scheduled_action", {}, {**KEY, "ScheduledActionName": "mme-portal-2"})
+    missing = autoscaling.misscheduled(name="demo", limits=limits)
+    for call in missing:
+        autoscaling.schedule(name="demo", call=call)
+    there = {"ScheduledActions": [told | action]}
+    stub.add_response("describe_scheduled_actions", there, asked)
+    assert autoscaling.misscheduled(name="demo", limits=limits) == []
 
 
 def test_activities_as_aws_tells_of_them(stub: Stubber) -> None:

@@ -265,16 +265,21 @@ class Endpoints(Noun):
         calls_per_minute: int,
         in_cooldown_s: int | None = None,
         out_cooldown_s: int | None = None,
+        schedule: Sequence[Mapping[str, Any]] = (),
+        zone: str = "",
     ) -> Endpoint:
         """Have AWS change its number of instances with the calls, or set other limits.
 
         Each instance is to have ``calls_per_minute``: with more there will be more instances, with
         less there will be fewer. ``wait`` of what this gives waits until AWS scales it. While it
-        does, ``update`` refuses another ``instance_count``.
+        does, ``update`` refuses another ``instance_count``. ``schedule``: other limits at times of
+        the week, on the clock of ``zone``, each with ``when`` (``mon-fri 08:00``),
+        ``min_instances`` and ``max_instances``; each holds until the next one.
         """
         document = _limits(
-            min_instances, max_instances, calls_per_minute, in_cooldown_s, out_cooldown_s
-        )
+            min_instances, max_instances, calls_per_minute, in_cooldown_s, out_cooldown_s,
+            schedule, zone,
+        )  # fmt: skip
         path = f"/endpoints/{part(name)}/scaling"
         answer = self._transport.call("PUT", path, document=document)
         return Endpoint.of(answer.document(), self._portal)
@@ -293,11 +298,14 @@ class Endpoints(Noun):
         calls_per_minute: int,
         in_cooldown_s: int | None = None,
         out_cooldown_s: int | None = None,
+        schedule: Sequence[Mapping[str, Any]] = (),
+        zone: str = "",
     ) -> EndpointPlan:
         """What ``scale`` would call in AWS, and what it may cost; changes nothing."""
         document = _limits(
-            min_instances, max_instances, calls_per_minute, in_cooldown_s, out_cooldown_s
-        )
+            min_instances, max_instances, calls_per_minute, in_cooldown_s, out_cooldown_s,
+            schedule, zone,
+        )  # fmt: skip
         path = f"/endpoints/{part(name)}/scaling/plan"
         answer = self._transport.call("POST", path, document=document)
         return EndpointPlan.of(answer.document(), self._portal)
@@ -625,7 +633,13 @@ def _waiting(seconds: int) -> dict[str, Any]:
 
 
 def _limits(
-    least: int, most: int, calls_per_minute: int, in_cooldown: int | None, out_cooldown: int | None
+    least: int,
+    most: int,
+    calls_per_minute: int,
+    in_cooldown: int | None,
+    out_cooldown: int | None,
+    schedule: Sequence[Mapping[str, Any]],
+    zone: str,
 ) -> dict[str, Any]:
     return _given(
         min_instances=least,
@@ -633,6 +647,8 @@ def _limits(
         calls_per_minute=calls_per_minute,
         in_cooldown_s=in_cooldown,
         out_cooldown_s=out_cooldown,
+        schedule=[dict(one) for one in schedule] or None,
+        zone=zone,
     )
 
 

@@ -1069,6 +1069,15 @@ class Thrash(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduledScaling(Record):
+    """Other limits of autoscaling from a time of the week on, as ``mon-fri 08:00``."""
+
+    when: str
+    min_instances: int
+    max_instances: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scaling(Record):
     """Between how many instances AWS scales an endpoint, and when.
 
@@ -1082,6 +1091,8 @@ class Scaling(Record):
     calls_per_minute: int
     in_cooldown_s: int
     out_cooldown_s: int
+    schedule: list[ScheduledScaling]
+    zone: str
     cost_from: Cost | None
     cost_up_to: Cost | None
 

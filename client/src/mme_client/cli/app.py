@@ -1447,6 +1447,8 @@ def endpoint_expire(
     changing, "scale", _("Have AWS change its number of instances with the calls; or no more."),
     "mme endpoint scale demo --min 1 --max 2 --target 50 --wait",
     "mme endpoint scale demo --min 1 --max 2 --target 50 --plan",
+    "mme endpoint scale demo --min 1 --max 2 --target 50 --at 'mon-fri 08:00=2-2' "
+    "--at 'mon-fri 19:00=1-2' --zone Asia/Seoul",
     "mme endpoint scale demo --off",
 )  # fmt: skip
 def endpoint_scale(
@@ -1488,6 +1490,21 @@ def endpoint_scale(
             show_default=False,
         ),
     ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            metavar="TIME=MIN-MAX",
+            help=_("Other limits from a time of the week on, as 'mon-fri 08:00=2-4'."),
+            show_default=False,
+        ),
+    ] = None,
+    zone: Annotated[
+        str,
+        typer.Option(
+            "--zone", metavar="ZONE", help=_("Their time zone, as Asia/Seoul."), show_default=False
+        ),
+    ] = "",
     off: Annotated[
         bool, typer.Option("--off", help=_("Switch it off; the number of instances stays."))
     ] = False,
@@ -1501,8 +1518,8 @@ def endpoint_scale(
 
     scaling.scale(
         name, least=least, most=most, target=target, in_cooldown=in_cooldown,
-        out_cooldown=out_cooldown, off=off, plan=plan, wait=wait, json=json, quiet=quiet,
-        timeout=timeout,
+        out_cooldown=out_cooldown, at=at or [], zone=zone, off=off, plan=plan, wait=wait,
+        json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

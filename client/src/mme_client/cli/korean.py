@@ -394,6 +394,15 @@ MESSAGES: dict[str, str] = {
     ),
     "Keep it running two hours longer this once.": "이번 한 번만 두 시간 더 실행합니다.",
     "Give one of --hours and --clear.": "--hours와 --clear 중 하나만 지정하세요.",
+    "Say the time zone of the times: --zone Asia/Seoul.": (
+        "시각의 시간대를 지정하세요: --zone Asia/Seoul."
+    ),
+    "{text} is no --at. Write it as 'mon-fri 08:00=2-4': a time, the fewest, the most.": (
+        "{text}: --at 형식이 아닙니다. 시각, 최소, 최대를 'mon-fri 08:00=2-4'처럼 쓰세요."
+    ),
+    "Other limits from a time of the week on, as 'mon-fri 08:00=2-4'.": (
+        "주중 어느 시각부터 적용할 다른 범위입니다. 예: 'mon-fri 08:00=2-4'."
+    ),
     "Say the time zone of the hours: --zone Asia/Seoul.": (
         "근무 시간의 시간대를 지정하세요: --zone Asia/Seoul."
     ),

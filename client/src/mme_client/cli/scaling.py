@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from mme_client.cli import planning
@@ -20,6 +21,8 @@ def scale(
     target: int | None,
     in_cooldown: int | None,
     out_cooldown: int | None,
+    at: list[str],
+    zone: str,
     off: bool,
     plan: bool,
     wait: bool,
@@ -35,10 +38,14 @@ def scale(
         "calls_per_minute": target,
         "in_cooldown_s": in_cooldown,
         "out_cooldown_s": out_cooldown,
+        "schedule": [_scheduled(one) for one in at] or None,
+        "zone": zone or None,
     }
     limits = {key: value for key, value in given.items() if value is not None}
     if off and (plan or limits):
         raise WrongUse(_("Give --off alone."))
+    if at and not zone:
+        raise WrongUse(_("Say the time zone of the times: --zone Asia/Seoul."))
     if not off and None in (least, most, target):
         raise WrongUse(_("Say how it is scaled: --min, --max and --target; or --off."))
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
@@ -62,8 +69,27 @@ def scale(
             terminal.line(f"{endpoint.name}  {told(scaling) if scaling else _('autoscaling off')}")
 
 
+_AT = re.compile(r"(.+)=(\d{1,9})-(\d{1,9})")
+
+
+def _scheduled(text: str) -> dict[str, Any]:
+    found = _AT.fullmatch(text.strip())
+    if found is None:
+        said = _(
+            "{text} is no --at. Write it as 'mon-fri 08:00=2-4': a time, the fewest, the most."
+        )
+        raise WrongUse(said.format(text=text))
+    return {
+        "when": found[1].strip(), "min_instances": int(found[2]), "max_instances": int(found[3]),
+    }  # fmt: skip
+
+
 def told(scaling: Scaling) -> str:
     """Between how many instances, and when, in the language of the locale."""
-    return _("{least} to {most} instances, for {target} calls a minute each").format(
+    said = _("{least} to {most} instances, for {target} calls a minute each").format(
         least=scaling.min_instances, most=scaling.max_instances, target=scaling.calls_per_minute
     )
+    times = [
+        f"{one.when} {one.min_instances}-{one.max_instances}" for one in scaling.schedule or ()
+    ]
+    return f"{said}; {'; '.join(times)} ({scaling.zone})" if times else said
