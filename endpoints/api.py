@@ -23,6 +23,7 @@ from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from endpoints import (
     drift,
+    execution_roles,
     expiry,
     idle_limits,
     idling,
@@ -33,6 +34,7 @@ from endpoints import (
     prices,
     scaling,
     services,
+    tables,
     variants,
 )
 from endpoints.end_dates import MAY_TEAR_DOWN
@@ -180,6 +182,17 @@ class OptionsOut(Schema):
     tags: dict[str, str] = Field(description="Besides the portal's own.")
 
 
+class DifferenceOut(Schema):
+    """A fact of the endpoint that is compared with what it would be."""
+
+    name: str = Field(
+        description="As in the endpoint: `instance_type`, `instance_count`, `variants`, `image`, "
+        "`role_arn`, `owner`, `scaling`; or one of its `options`."
+    )
+    before: str
+    after: str
+
+
 class RevisionOut(Schema):
     """What an endpoint was asked to be, and what came of it."""
 
@@ -192,6 +205,7 @@ class RevisionOut(Schema):
     role_arn: str
     options: OptionsOut
     reason: str
+    differences: list[DifferenceOut] = Field(description="What served before, and this.")
     policy: PolicyOut | None = Field(description="null: all calls moved at once.")
     back_to: int | None = Field(description="The revision that it goes back to.")
     accepted_outside: bool = Field(
@@ -371,6 +385,10 @@ class EndpointIn(Input):
     image: str = Field(
         "", max_length=255, description="In ECR; for admins. Empty: that of the settings."
     )
+    role_arn: str = Field(
+        "", max_length=execution_roles.MOST,
+        description="The execution role; for admins. Empty: that of the settings.",
+    )  # fmt: skip
     options: OptionsIn | None = None
     store: str = Field(
         "", max_length=63, description="The name of the store that it serves; empty: the default."
@@ -440,6 +458,10 @@ class EndpointChange(Input):
     image: str | None = Field(
         None, min_length=1, max_length=255, description="The container's; for admins."
     )
+    role_arn: str | None = Field(
+        None, min_length=1, max_length=execution_roles.MOST,
+        description="The execution role; for admins.",
+    )  # fmt: skip
     options: OptionsIn | None = None
     owner: str | None = Field(None, min_length=1, max_length=150, description="A user's name.")
     policy: PolicyIn | None = Field(None, description="null: all calls move at once.")
@@ -480,17 +502,6 @@ class PlannedCallOut(Schema):
     arguments: dict[str, Any]
     code: str = Field(description="The same as Python; `sagemaker` is boto3's client.")
     afterwards: bool = Field(description="It is made when the endpoint serves as it was asked for.")
-
-
-class DifferenceOut(Schema):
-    """A fact of the endpoint that is compared with what it would be."""
-
-    name: str = Field(
-        description="As in the endpoint: `instance_type`, `instance_count`, `variants`, `image`, "
-        "`owner`, `scaling`; or one of its `options`."
-    )
-    before: str
-    after: str
 
 
 class EndpointPlanOut(Schema):
@@ -624,7 +635,7 @@ def _asked(body: EndpointIn) -> dict[str, Any]:
     given = body.dict(exclude_unset=True)
     names = (
         *("name", "instance_type", "instance_count", "expires_at", "idle_hours", "image"),
-        *("store", "owner", "reason", "warm_aliases"),
+        *("role_arn", "store", "owner", "reason", "warm_aliases"),
     )
     found = {name: given.get(name, preset.get(name, getattr(body, name))) for name in names}
     found["never_ends"] = "expires_at" in given and given["expires_at"] is None
@@ -640,6 +651,7 @@ def _change(body: EndpointChange) -> services.SettingsChange:
         instance_count=body.instance_count,
         variants=_asked_variants(body.variants),
         image=body.image,
+        role_arn=body.role_arn,
         policy=_policy(body.policy),
         reason=body.reason,
         options=body.options.dict(exclude_unset=True) if body.options else None,
@@ -956,7 +968,8 @@ def list_revisions(request: HttpRequest, name: str, query: Query[ListParameters]
     """What an endpoint was asked to be, the newest first, and what came of each."""
     rows = _endpoint(name).revisions.select_related("created_by")
     found = page(request, rows, query, order=("-number",))
-    return {**found, "items": [_revision(row) for row in found["items"]]}
+    items = tables.with_differences(list(found["items"]))
+    return {**found, "items": [_revision(row) for row in items]}
 
 
 @operation(
@@ -1259,6 +1272,7 @@ def _revision(row: Revision) -> dict[str, Any]:
         "role_arn": row.role_arn,
         "options": _options(row.chosen),
         "reason": row.reason,
+        "differences": row.differs,
         "policy": row.policy,
         "back_to": row.back_to,
         "accepted_outside": row.accepted,

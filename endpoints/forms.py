@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from endpoints import idle_limits, instance_memory, options, prices
+from endpoints import execution_roles, idle_limits, instance_memory, options, prices
 from endpoints.alarm_presets import LONGEST_MINUTES, AlarmKind
 from endpoints.limits import COOLDOWN_S, Limits, ScheduledLimits
 from endpoints.models import (
@@ -359,7 +359,7 @@ class OptionsForm(forms.Form):
     @property
     def more_is_open(self) -> bool:
         """Whether one of them has an error, or says something that is not preset."""
-        if any(field.errors for field in [*self.more, self["image"]]):
+        if any(field.errors for field in [*self.more, self["image"], self["role_arn"]]):
             return True
         if self.is_bound:
             own = self.initial.get("owner")
@@ -420,11 +420,19 @@ class NewEndpointForm(_WithVariants, OptionsForm):
             attrs={"autocomplete": "off", "spellcheck": "false", "list": "images-in-ecr"}
         ),
     )
+    role_arn = forms.CharField(
+        label=_("Execution role"),
+        max_length=execution_roles.MOST,
+        required=False,
+        help_text=_("The containers have its rights, so admins alone choose it. An ARN."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
     reason = _reason()
 
     def __init__(self, *args: object, may_change_image: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **{"chosen": DeploymentOptions(), **kwargs})
-        self.fields["image"].disabled = not may_change_image
+        for name in ("image", "role_arn"):  # an image has the rights of the role
+            self.fields[name].disabled = not may_change_image
         here = [one for one in stores.offered() if one.region == settings.AWS_REGION]
         offer_stores(self, here)
         choice = self.fields["instance_type"]
@@ -442,7 +450,7 @@ class NewEndpointForm(_WithVariants, OptionsForm):
         """What a valid form asks for, as the services take it."""
         names = (
             *("name", "instance_type", "instance_count", "variants", "expires_at", "image"),
-            *("owner", "reason", "warm_aliases"),
+            *("role_arn", "owner", "reason", "warm_aliases"),
         )
         asked = {name: self.cleaned_data[name] for name in names} | {"options": self.options}
         asked["store"] = self.cleaned_data.get("store", "")
@@ -454,7 +462,14 @@ class NewEndpointForm(_WithVariants, OptionsForm):
 class ChangeForm(NewEndpointForm):
     """What is to be different of a living endpoint."""
 
-    field_order = ("instance_type", "instance_count", "image", *OptionsForm.MORE, "reason")
+    field_order = (
+        "instance_type",
+        "instance_count",
+        "image",
+        "role_arn",
+        *OptionsForm.MORE,
+        "reason",
+    )
     # Django's way to leave fields of the parent out.
     name = None  # type: ignore[assignment]
     expires_at = None  # type: ignore[assignment]

@@ -853,6 +853,8 @@ class Revision(models.Model):
         REFUSED = "refused", _("Refused")
         ROLLED_BACK = "rolled_back", _("Rolled back")
 
+    #: SageMaker did not make these: another one went on serving.
+    NOT_MADE = (State.WITHDRAWN, State.REFUSED, State.ROLLED_BACK)
     FACTS = ("image", "role_arn", "instance_type", "instance_count", "variants", "options")
     # With these, what an endpoint's row takes over from a revision.
     NAMES = (
@@ -894,7 +896,7 @@ class Revision(models.Model):
     settled_at = models.DateTimeField(null=True, blank=True, help_text="When its outcome was seen.")
 
     #: What is other than in the revision before, as (before, after); set by tables.py.
-    differs: "list[tuple[str, str]]" = []
+    differs: "list[Any]" = []
 
     class Meta:
         ordering = ["endpoint", "-number"]

@@ -24,11 +24,12 @@ _FACTS = {
     "instance_count": gettext_lazy("Number of instances"),
     "variants": gettext_lazy("Variants"),
     "image": gettext_lazy("Container image"),
+    "role_arn": gettext_lazy("Execution role"),
     "scaling": gettext_lazy("Autoscaling"),
     "owner": gettext_lazy("Owner"),
     **options.LABELS,
 }
-_OF_ROW = ("instance_type", "instance_count", "image")
+_OF_ROW = ("instance_type", "instance_count", "image", "role_arn")
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Difference:
     def label(self) -> str:
         """Its name in the reader's language."""
         return str(_FACTS[self.name])
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it needs its name beside it to be understood."""
+        return self.name in options.LABELS
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,7 @@ def plan_creation(
     idle_hours: int | None = None,
     warm_aliases: bool = False,
     image: str = "",
+    role_arn: str = "",
     options: DeploymentOptions = PRESET,
     store: str = "",
     owner: str = "",
@@ -154,6 +161,7 @@ def plan_creation(
         never_ends=never_ends,
         idle_hours=idle_hours,
         image=image,
+        role_arn=role_arn,
         options=options,
         store=store,
         owner=owner,
@@ -204,6 +212,7 @@ def plan_change(
     serving = endpoint.revisions.filter(state=Revision.State.SERVING).first()
     now = _facts(endpoint) | {
         "image": serving.image if serving is not None else endpoint.image,
+        "role_arn": serving.role_arn if serving is not None else endpoint.role_arn,
         "instance_type": running.instance_type or endpoint.instance_type,
         "instance_count": str(running.instance_count),
         "variants": str(running),

@@ -20,7 +20,16 @@ from core import clock, errors, pace
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
-from endpoints import end_dates, idle_limits, images, looks, policies, sagemaker, warm_ups
+from endpoints import (
+    end_dates,
+    execution_roles,
+    idle_limits,
+    images,
+    looks,
+    policies,
+    sagemaker,
+    warm_ups,
+)
 from endpoints import options as options_rules
 from endpoints.events import size_of
 from endpoints.limits import Limits
@@ -70,6 +79,7 @@ def create_endpoint(
     idle_hours: int | None = None,
     warm_aliases: bool = False,
     image: str = "",
+    role_arn: str = "",
     options: DeploymentOptions = PRESET,
     store: str = "",
     owner: str = "",
@@ -84,13 +94,13 @@ def create_endpoint(
     preset for ``actor``, or with ``never_ends`` at no time. So it is after ``idle_hours`` without a
     call (idling.py); None: what is preset, 0: never. ``warm_aliases``: once it serves, and after
     each change, the models that aliases point at are loaded (warm_ups.py). ``owner`` is the name of
-    the user who answers for it; empty: ``actor``. ``image`` is another than that of the settings
-    (images.py).
+    the user who answers for it; empty: ``actor``. ``image`` and ``role_arn`` are others than those
+    of the settings (images.py, roles.py).
 
     Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
     the name is taken), and of no field for a setting of the portal that is wrong; an AwsError where
     the account could not be asked whether the name is free. Raises ChangeNotAllowed where ``actor``
-    may choose no image. In each case nothing was created.
+    may choose no image and no role. In each case nothing was created.
     """
     endpoint = new_endpoint(
         name=name,
@@ -101,6 +111,7 @@ def create_endpoint(
         never_ends=never_ends,
         idle_hours=idle_hours,
         image=image,
+        role_arn=role_arn,
         options=options,
         store=store,
         owner=owner,
@@ -144,6 +155,7 @@ def new_endpoint(
     never_ends: bool = False,
     idle_hours: int | None = None,
     image: str = "",
+    role_arn: str = "",
     options: DeploymentOptions = PRESET,
     store: str = "",
     owner: str = "",
@@ -164,13 +176,18 @@ def new_endpoint(
     other_image = image not in ("", settings.CONTAINER_IMAGE)
     if other_image and not may_choose(actor):
         raise ChangeNotAllowed(_("Only admins may choose the image. Nothing was created."))
+    other_role = role_arn not in ("", settings.EXECUTION_ROLE_ARN)
+    if other_role and not may_choose(actor):
+        raise ChangeNotAllowed(_("Only admins may choose the role. Nothing was created."))
+    if other_role:
+        execution_roles.check(role_arn)
     place = _store_for(store)
     endpoint = Endpoint(
         name=name,
         bucket=place.bucket,
         prefix=place.prefix,
         image=image or settings.CONTAINER_IMAGE,
-        role_arn=settings.EXECUTION_ROLE_ARN,
+        role_arn=role_arn or settings.EXECUTION_ROLE_ARN,
         **_columns(variants),
         expires_at=end_dates.checked(
             None if never_ends else expires_at or end_dates.preset_for(actor), actor=actor
@@ -365,6 +382,7 @@ class SettingsChange:
     instance_type: str | None = None
     instance_count: int | None = None
     image: str | None = None
+    role_arn: str | None = None
     #: All that it is to have, in place of a type and a number.
     variants: Variants | None = None
     #: Other weights of the variants that it has, by their names.
@@ -389,6 +407,7 @@ def back_to(*, endpoint: Endpoint, number: int) -> SettingsChange:
     return SettingsChange(
         variants=found.size.parts,
         image=found.image,
+        role_arn=found.role_arn,
         options=found.chosen,
         back_to=number,
     )
@@ -403,16 +422,16 @@ def request_change(
 ) -> Endpoint:
     """Record that a living endpoint is to be another one; the reconciler updates it.
 
-    It serves meanwhile. Where the image or an option of the container differs it gets a new
-    SageMaker model and config, where a type, the names of variants or an option of the instances
-    differ a new config; where counts or weights alone differ it keeps both. Another owner is no
-    revision. A change that SageMaker has not been asked for yet is withdrawn by the next one.
+    It serves meanwhile. Where the image, the role or an option of the container differs it gets a
+    new SageMaker model and config, where a type, the names of variants or an option of the
+    instances differ a new config; where counts or weights alone differ it keeps both. Another owner
+    is no revision. A change that SageMaker has not been asked for yet is withdrawn by the next one.
     ``require`` is called with the locked row before anything is changed, and may raise. Idempotent:
     what it is already changes nothing.
 
     Raises ValidationError, by field, with nothing changed; its code is CONFLICT where the endpoint
     does not serve, or is being updated. Raises ChangeNotAllowed where ``actor`` may give it no
-    other image: an image runs with the execution role, so who chooses it has that role's rights.
+    other image or role: an image runs with the execution role, so who chooses it has the rights.
     Raises an AwsError where ECR could not be asked for another image (images.py).
     """
     note = ""
@@ -425,7 +444,7 @@ def request_change(
 
 
 def may_choose(actor: User | None) -> bool:
-    """Whether somebody may give an endpoint another image."""
+    """Whether somebody may give an endpoint another image, or another role."""
     return actor is None or actor.has_perm(MAY_CHANGE_IMAGE)
 
 
@@ -446,12 +465,19 @@ def _request_change(
     wanted: dict[str, Any] = {
         **_columns(parts),
         "image": change.image or old.image,
+        "role_arn": change.role_arn or old.role_arn,
         "options": chosen.as_json(),
     }
     if wanted["image"] != old.image and not may_choose(actor):
         raise ChangeNotAllowed(
             _("Only admins may give an endpoint another image. Nothing was changed.")
         )
+    if wanted["role_arn"] != old.role_arn:
+        if not may_choose(actor):
+            raise ChangeNotAllowed(
+                _("Only admins may give an endpoint another role. Nothing was changed.")
+            )
+        execution_roles.check(wanted["role_arn"])
     # What it has already stays allowed, where a rule has changed since.
     if chosen != old.chosen or parts != old.size.parts:
         for one in parts:
@@ -514,6 +540,8 @@ def _before_and_after(row: Endpoint, old: Revision) -> dict[str, str]:
     before, after = [str(old.size)], [str(row.requested)]
     if old.image != row.image:
         before, after = [*before, old.image], [*after, row.image]
+    if old.role_arn != row.role_arn:
+        before, after = [*before, old.role_arn], [*after, row.role_arn]
     with override("en"):  # the log keeps one language's words
         for name, was, now in old.chosen.differences(row.chosen):
             before.append(f"{name}: {was}")

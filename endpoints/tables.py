@@ -1,8 +1,8 @@
 """The tables of the endpoint pages: endpoints, what one can serve, and what happened to it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from django.db.models import CharField, Count, F, OuterRef, QuerySet, Subquery, Value
@@ -15,7 +15,7 @@ from core import clock
 from core.tables import Choice, Column, Search, Table
 from endpoints import last_calls, prices
 from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision
-from endpoints.options import LABELS
+from endpoints.planning import Difference
 from endpoints.prices import Total
 from endpoints.spending import IDLE_TOLD, so_far
 from models_catalog.models import Version, VersionQuerySet
@@ -212,14 +212,33 @@ def revisions(request: HttpRequest, endpoint: Endpoint) -> Table:
 
 
 def with_differences(rows: list[Revision]) -> list[Revision]:
-    """The revisions, each with ``differs``: what it has other than the one before, as pairs.
+    """The revisions of an endpoint, each with ``differs``: what it has other than served before it.
 
-    Of a page of them; the one before the last is not on it, so that one has none.
+    Those are `Difference`s; one that SageMaker did not make is not what served. Of a page of them:
+    one query finds what served before its earliest.
     """
     by_number = sorted(rows, key=lambda row: row.number)
-    for before, row in pairwise(by_number):
-        sizes, images = (str(before.size), str(row.size)), (before.image, row.image)
-        row.differs = [pair for pair in (sizes, images) if pair[0] != pair[1]]
-        for name, was, now in before.chosen.differences(row.chosen):
-            row.differs.append((f"{LABELS[name]}: {was}", f"{LABELS[name]}: {now}"))
+    before: Revision | None = None
+    if by_number:
+        earlier = Revision.objects.filter(
+            endpoint=by_number[0].endpoint_id, number__lt=by_number[0].number
+        )
+        before = earlier.exclude(state__in=Revision.NOT_MADE).order_by("-number").first()
+    for row in by_number:
+        row.differs = [] if before is None else [*_differences(before, row)]
+        if row.state not in Revision.NOT_MADE:
+            before = row
     return rows
+
+
+def _differences(before: Revision, row: Revision) -> Iterator[Difference]:
+    facts = {
+        "variants": (str(before.size), str(row.size)),
+        "image": (before.image, row.image),
+        "role_arn": (before.role_arn, row.role_arn),
+    }
+    for name, (was, now) in facts.items():
+        if was != now:
+            yield Difference(name, was, now)
+    for one in before.chosen.differences(row.chosen):
+        yield Difference(*one)

@@ -127,6 +127,7 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
     )
     # Empty: that of the settings.
     form.fields["image"].widget.attrs["placeholder"] = settings.CONTAINER_IMAGE
+    form.fields["role_arn"].widget.attrs["placeholder"] = settings.EXECUTION_ROLE_ARN
     _say_the_limit(form, user)
     _say_the_idle_limit(form, user)
     plan = None
@@ -390,6 +391,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         initial={
             **ChangeForm.presets(size),
             "image": facts.image,
+            "role_arn": facts.role_arn,
             "owner": owner.get_username() if owner else "",
             **presets.of_instances(request.GET),
             "store": request.GET.get("store", ""),
@@ -403,6 +405,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
         wanted = services.SettingsChange(
             variants=told["variants"],
             image=told["image"] or None,
+            role_arn=told["role_arn"] or None,
             policy=form.by_policy,
             reason=told["reason"],
             options=form.options,

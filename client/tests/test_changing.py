@@ -70,6 +70,23 @@ def test_revisions_are_listed(mme: Mme, fake: FakePortal) -> None:
     )
 
 
+def test_revisions_say_what_differs(mme: Mme, fake: FakePortal) -> None:
+    differs = [{"name": "variants", "before": "1 × ml.m5.large", "after": "2 × ml.m5.large"}]
+    fake.answers = [
+        Says(document={"items": [REVISIONS["items"][0] | {"differences": differs}], "next": None})
+    ]
+    ran = mme("endpoint", "revisions", "demo", url=fake.url, token="t")
+    assert "variants: 1 × ml.m5.large → 2 × ml.m5.large" in ran.out
+
+
+def test_another_role_is_asked_for(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(202, document=ENDPOINT), Says(201, document=ENDPOINT)]
+    role = "arn:aws:iam::123456789012:role/other"
+    assert mme(*UPDATE, "--role", role, url=fake.url, token="t").code == 0
+    assert mme("deploy", "demo", "--role", role).code == 0
+    assert [json.loads(one.body)["role_arn"] for one in fake.requests] == [role, role]
+
+
 def test_several_are_torn_down_or_none(mme: Mme, fake: FakePortal) -> None:
     other = SERVING | {"name": "other"}
     fake.answers = [

@@ -78,6 +78,7 @@ class Alias(Record):
     moved_at: datetime
     moved_by: str | None
     reason: str
+    differences: list[Difference]
     policy: Policy | None
     back_to: int | None
     etag: str
@@ -655,6 +656,15 @@ class Policy(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Difference(Record):
+    """What a field of an endpoint is now, and would be; of one that stays both are the same."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Revision(Record):
     """What an endpoint was asked to be, and what came of it."""
 
@@ -667,6 +677,7 @@ class Revision(Record):
     role_arn: str
     options: Options | None
     reason: str
+    differences: list[Difference]
     policy: Policy | None
     back_to: int | None
     accepted_outside: bool
@@ -1271,15 +1282,6 @@ class PlannedCall(Record):
     arguments: dict[str, Any]
     code: str
     afterwards: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference(Record):
-    """What a field of an endpoint is now, and would be; of one that stays both are the same."""
-
-    name: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -867,6 +867,15 @@ Image = Annotated[
         "--image", metavar="URI", help=_("The container image; for admins."), show_default=False
     ),
 ]
+Role = Annotated[
+    str,
+    typer.Option(
+        "--role",
+        metavar="ARN",
+        help=_("The execution role of the containers; for admins."),
+        show_default=False,
+    ),
+]
 Cache = Annotated[
     bool | None,
     typer.Option(
@@ -1019,6 +1028,7 @@ def deploy(
         typer.Option("--preset", help=_("What it is for: fills what is left out.")),
     ] = None,
     image: Image = "",
+    role: Role = "",
     cache: Cache = None,
     env: Env = None,
     startup_timeout: StartupTimeout = None,
@@ -1056,7 +1066,7 @@ def deploy(
     serving.deploy(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
         expires=expires, idle=idle, warm_aliases=warm_aliases,
-        preset=preset.value if preset else "", image=image, options=options, store=store,
+        preset=preset.value if preset else "", image=image, role=role, options=options, store=store,
         owner=owner, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
         timeout=timeout,
     )  # fmt: skip
@@ -1314,6 +1324,7 @@ def endpoint_update(
     ] = None,
     variant: Variant = None,
     image: Image = "",
+    role: Role = "",
     cache: Cache = None,
     env: Env = None,
     startup_timeout: StartupTimeout = None,
@@ -1359,7 +1370,7 @@ def endpoint_update(
     )  # fmt: skip
     serving.update(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
-        image=image, options=options, owner=owner, policy=policy, alarms=alarm or [],
+        image=image, role=role, options=options, owner=owner, policy=policy, alarms=alarm or [],
         reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 

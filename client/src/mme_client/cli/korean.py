@@ -394,6 +394,10 @@ MESSAGES: dict[str, str] = {
     ),
     "Keep it running two hours longer this once.": "이번 한 번만 두 시간 더 실행합니다.",
     "Give one of --hours and --clear.": "--hours와 --clear 중 하나만 지정하세요.",
+    "The execution role of the containers; for admins.": (
+        "컨테이너의 실행 역할입니다. 관리자만 지정할 수 있습니다."
+    ),
+    "differs": "달라진 점",
     "Say the time zone of the times: --zone Asia/Seoul.": (
         "시각의 시간대를 지정하세요: --zone Asia/Seoul."
     ),

@@ -34,6 +34,7 @@ def deploy(
     warm_aliases: bool,
     preset: str,
     image: str,
+    role: str,
     options: dict[str, Any],
     store: str,
     owner: str,
@@ -62,6 +63,7 @@ def deploy(
                 warm_aliases=warm_aliases or None,
                 preset=preset,
                 image=image,
+                role_arn=role,
                 options=options,
                 store=store,
                 owner=owner,
@@ -79,6 +81,7 @@ def deploy(
             warm_aliases=warm_aliases or None,
             preset=preset,
             image=image,
+            role_arn=role,
             options=options,
             store=store,
             owner=owner,
@@ -99,6 +102,7 @@ def update(
     instance_count: int | None,
     variants: list[str],
     image: str,
+    role: str,
     options: dict[str, Any],
     owner: str,
     policy: str,
@@ -113,7 +117,7 @@ def update(
     """Change a living endpoint; with ``wait``, until it serves so; or show its plan."""
     rows = weighing.variants(variants)
     by_policy = weighing.policy(policy, alarms)
-    if not (instance_type or instance_count or rows or image or options or owner):
+    if not (instance_type or instance_count or rows or image or role or options or owner):
         raise WrongUse(
             _("Say what to change: --type, --count, --variant, --image, or another option.")
         )
@@ -126,6 +130,7 @@ def update(
                 instance_count=instance_count,
                 variants=rows,
                 image=image,
+                role_arn=role,
                 options=options,
                 owner=owner,
                 policy=by_policy,
@@ -138,6 +143,7 @@ def update(
             instance_count=instance_count,
             variants=rows,
             image=image,
+            role_arn=role,
             options=options,
             owner=owner,
             policy=by_policy,
@@ -261,7 +267,7 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(portal.endpoints.revisions(name))
         headings = (
-            *(_("revision"), _("state"), _("instances"), _("image"), _("created"), _("by")),
+            *(_("revision"), _("state"), _("instances"), _("differs"), _("created"), _("by")),
             _("reason"),
         )
         rows = [
@@ -269,7 +275,7 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
                 str(one.revision),
                 _outcome(one.state),
                 _size(one),
-                one.image,
+                _differs(one),
                 at(one.created_at),
                 one.created_by or "",
                 one.failure or "  ".join(filter(None, (_accepted(one), one.reason))),
@@ -277,6 +283,12 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
             for one in found
         ]
         terminal.listed(found, headings, rows, names=[str(one.revision) for one in found])
+
+
+def _differs(revision: Revision) -> str:
+    """What it has other than served before it, in the names of the API."""
+    rows = revision.differences or []
+    return ", ".join(f"{one.name}: {one.before} → {one.after}" for one in rows)
 
 
 def _accepted(revision: Revision) -> str:
