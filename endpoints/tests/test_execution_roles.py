@@ -60,7 +60,6 @@ def test_a_role_that_aws_refuses_leaves_the_one_before_serving(
 
 def test_admins_alone_choose_it(
     serving: Endpoint,
-    api: Api,
     client_of: Callable[[str], Client],
     account: Account,
     settle: Step,
