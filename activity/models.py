@@ -106,6 +106,9 @@ class Event(models.Model):
 
     objects = GuardedManager.from_queryset(EventQuerySet)()
 
+    #: In words, how long what it ends took, where a page says so; unsaved.
+    took = ""
+
     class Meta:
         indexes = [
             models.Index(fields=["subject_kind", "subject_id", "-id"]),

@@ -1,6 +1,6 @@
 """The operations of endpoints: create one, look at it, change it, and tear it down."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -23,10 +23,12 @@ from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from endpoints import (
     drift,
+    durations,
     execution_roles,
     expiry,
     idle_limits,
     idling,
+    last_calls,
     pausing,
     planning,
     policies,
@@ -111,6 +113,26 @@ class SpentOut(Schema):
         description="Instance types whose price is not known: they are in the hours, and not in "
         "the cost."
     )
+
+
+class ProgressOut(Schema):
+    """What is under way with an endpoint, and how long it usually takes."""
+
+    work: Annotated[str, OneOf(durations.Work)]
+    since: datetime = Field(description="When it was asked for.")
+    usually_from_s: int | None = Field(
+        description="Half of the times before took between so many seconds and `usually_to_s`. "
+        "null: there were none."
+    )
+    usually_to_s: int | None
+    said: str = Field(description="The same as a sentence, with how long it has taken.")
+
+
+class CallsTodayOut(Schema):
+    """The portal's calls of an endpoint since midnight, in its time zone."""
+
+    all: int
+    cold: int = Field(description="So many waited until their model was loaded.")
 
 
 class ScheduledOut(Schema):
@@ -271,6 +293,8 @@ class EndpointOut(Schema):
     spent: SpentOut
     scaling: ScalingOut | None = Field(description="null: its number of instances is not scaled.")
     last_call_at: datetime | None = Field(description="null: it was never called.")
+    calls_today: CallsTodayOut
+    progress: ProgressOut | None = Field(description="null: nothing is under way.")
     expires_at: datetime | None = Field(
         description="Its end date: its teardown is requested then. null: it has none."
     )
@@ -600,8 +624,7 @@ def list_endpoints(request: HttpRequest, query: Query[EndpointParameters]) -> An
         rows = rows.in_state(query.state)
     order = ("-gone_at", "-pk") if query.gone else ("-pk",)
     found = page(request, rows.whole(), query, order=order)
-    spent = so_far(found["items"])
-    return {**found, "items": [_shown(row, spent[row.pk]) for row in found["items"]]}
+    return {**found, "items": _all_shown(found["items"])}
 
 
 def _created_before(request: HttpRequest, attempt: str) -> Any:
@@ -1118,16 +1141,45 @@ def _parts(endpoint: Endpoint) -> list[object]:
     return [*shown.values()]
 
 
-def _shown(endpoint: Endpoint, spent: Spent | None = None) -> dict[str, Any]:
-    """All that is told of it; ``spent`` is asked for where it is not given."""
-    spent = spent or so_far([endpoint])[endpoint.pk]
-    return _facts(endpoint) | {
-        "spent": {
-            "instance_hours": str(spent.instance_hours),
-            "cost": str(spent.so_far),
-            "currency": prices.known().currency,
-            "unpriced_types": spent.unpriced_types,
+def _shown(endpoint: Endpoint) -> dict[str, Any]:
+    """All that is told of it."""
+    return _all_shown([endpoint])[0]
+
+
+def _all_shown(endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
+    """The same of several, with as many queries."""
+    spent = so_far(endpoints)
+    progress, calls = durations.progress(endpoints), last_calls.today(endpoints)
+    return [
+        _facts(row)
+        | {
+            "spent": _spent(spent[row.pk]),
+            "calls_today": asdict(calls[row.pk]),
+            "progress": _progress(progress.get(row.pk)),
         }
+        for row in endpoints
+    ]
+
+
+def _spent(spent: Spent) -> dict[str, Any]:
+    return {
+        "instance_hours": str(spent.instance_hours),
+        "cost": str(spent.so_far),
+        "currency": prices.known().currency,
+        "unpriced_types": spent.unpriced_types,
+    }
+
+
+def _progress(found: durations.Progress | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    usual = found.usual
+    return {
+        "work": found.work,
+        "since": found.since,
+        "usually_from_s": None if usual is None else round(usual.low),
+        "usually_to_s": None if usual is None else round(usual.high),
+        "said": found.said,
     }
 
 

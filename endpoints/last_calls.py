@@ -3,7 +3,8 @@
 The portal's own calls are in its database. Those that others made are in SageMaker's metrics alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,21 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 #: What rows are sorted by.
 ORDER = "last_call_order"
 
+
+@dataclass(frozen=True)
+class CallsToday:
+    """The portal's calls of an endpoint since midnight, and how many of them were cold starts."""
+
+    all: int = 0
+    cold: int = 0
+
+    @property
+    def cold_percent(self) -> int:
+        """The share of cold starts, in percent."""
+        return round(100 * self.cold / self.all) if self.all else 0
+
+
+_today: list[Callable[[Sequence[int]], Mapping[int, CallsToday]]] = []
 _expressions: list[Callable[[], Any]] = []
 _measured: list[Callable[[Any, datetime], datetime | None]] = []
 
@@ -32,6 +48,17 @@ def register(expression: Callable[[], Any]) -> None:
 def register_measured(ask: Callable[[Any, datetime], datetime | None]) -> None:
     """Let SageMaker's metrics be asked by ``ask(endpoint, since)``; see `measured_since`."""
     _measured[:] = [ask]
+
+
+def register_today(count: Callable[[Sequence[int]], Mapping[int, CallsToday]]) -> None:
+    """Let the calls since midnight be counted by ``count(pks)``, by the pk of the endpoint."""
+    _today[:] = [count]
+
+
+def today(endpoints: Sequence[Any]) -> dict[int, CallsToday]:
+    """The calls since midnight of each of these endpoints; one query."""
+    found = _today[0]([one.pk for one in endpoints]) if _today and endpoints else {}
+    return {one.pk: found.get(one.pk, CallsToday()) for one in endpoints}
 
 
 def measured_since(endpoint: Any, since: datetime) -> datetime | None:

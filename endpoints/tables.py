@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import CharField, Count, F, OuterRef, QuerySet, Subquery, Value
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -53,15 +53,22 @@ def running(request: HttpRequest) -> Table:
     """The endpoints that are not torn down."""
     return Table(
         request,
-        Endpoint.objects.shown().select_related("created_by").annotate(**last_calls.columns()),
+        Endpoint.objects.shown()
+        .select_related("created_by", "owner")
+        .annotate(
+            **last_calls.columns(),
+            owned=Coalesce("owner__username", "created_by__username", Value("")),
+        ),
         columns=[
             Column("name", _("Endpoint"), sort="name"),
             Column("state", _("State"), sort="state"),
             Column("size", _("Runs on"), sort=("instance_type", "instance_count")),
             Column("versions", _("Versions"), numeric=True),
             Column("cost", _("Cost a month, so far"), numeric=True),
+            Column("today", _("Calls today"), numeric=True),
             Column("called", _("Last call"), sort=last_calls.ORDER),
-            Column("by", _("Created by"), sort="created_by__username"),
+            Column("owner", _("Owner"), sort="owned"),
+            Column("ends", _("Ends"), sort="expires_at"),
             Column("made", _("Created"), sort="created_at"),
             Column("actions", ""),
         ],
@@ -86,14 +93,15 @@ def running(request: HttpRequest) -> Table:
 
 
 def with_money(table: Table) -> Total:
-    """Tell each row of the page what it costs and how long it is idle; what all rows cost.
+    """Tell each row of the page what it costs, its calls, how long it is idle; what all rows cost.
 
     ``cost`` is None where nothing runs or the price is not known; ``spent`` is what it cost so far;
     ``idle_days`` counts from the last call, or from the creation where there was none.
     """
     known, now = prices.known(), clock.now()
-    spent = so_far(table.rows, now)
+    spent, calls = so_far(table.rows, now), last_calls.today(table.rows)
     for row in table.rows:
+        row.calls_today = calls[row.pk]
         row.cost, row.spent = known.of(row), spent[row.pk]
         idle = now - (row.last_call_at or row.created_at)
         row.idle_days = idle.days if row.has_instances else 0

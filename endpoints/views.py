@@ -23,6 +23,7 @@ from core.ui import Tab
 from endpoints import (
     alarms,
     drift,
+    durations,
     end_dates,
     expiry,
     idle_limits,
@@ -301,6 +302,7 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         "tabs": _tabs(endpoint, part, versions),
         "resources": list(endpoint.resources.order_by("id")),
         "refused_revision": None if endpoint.gone_at else endpoint.refused_change,
+        "progress": durations.progress([endpoint]).get(endpoint.pk),
     }
     events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
     if not endpoint.may_be_torn_down:
@@ -308,7 +310,8 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context["teardown_event"] = asked.first()
     if part is _OVERVIEW:
         known = prices.known()
-        context |= {"latest": True, "events": events[:LATEST_EVENTS]}
+        latest = durations.with_durations(endpoint, events[:LATEST_EVENTS])
+        context |= {"latest": True, "events": latest}
         context |= {"cost": known.of(endpoint), "estimate": known.estimate}
         context["scaled_cost"] = known.of_limits(endpoint)
         context |= {"spent": spending.so_far([endpoint])[endpoint.pk], "currency": known.currency}
@@ -331,7 +334,7 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context |= {"table": table, "revisions": tables.with_differences(table.rows)}
     elif part is _HISTORY:
         table = tables.events(request, endpoint)
-        context |= {"table": table, "events": table.rows}
+        context |= {"table": table, "events": durations.with_durations(endpoint, table.rows)}
     return context
 
 

@@ -1109,6 +1109,28 @@ class Scaling(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Progress(Record):
+    """What is under way with an endpoint: a creation, change, pause or teardown.
+
+    Half of the times before took between so many seconds; None: there were none.
+    """
+
+    work: str
+    since: datetime
+    usually_from_s: int | None
+    usually_to_s: int | None
+    said: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallsToday(Record):
+    """The portal's calls of an endpoint since midnight, and how many of them were cold starts."""
+
+    all: int
+    cold: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Endpoint(Record):
     """An endpoint as it was asked for, and as it was last seen."""
 
@@ -1144,6 +1166,8 @@ class Endpoint(Record):
     spent: Spent | None
     scaling: Scaling | None
     last_call_at: datetime | None
+    calls_today: CallsToday | None
+    progress: Progress | None
     expires_at: datetime | None
     idle_hours: int | None
     idle_ends_at: datetime | None

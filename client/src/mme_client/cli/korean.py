@@ -398,6 +398,10 @@ MESSAGES: dict[str, str] = {
         "컨테이너의 실행 역할입니다. 관리자만 지정할 수 있습니다."
     ),
     "differs": "달라진 점",
+    "calls today": "오늘 호출",
+    "under way": "진행 중",
+    "{calls}, {share} % cold": "{calls}, 콜드 {share} %",
+    "(usually takes {minutes} min)": "(보통 {minutes}분 걸림)",
     "Say the time zone of the times: --zone Asia/Seoul.": (
         "시각의 시간대를 지정하세요: --zone Asia/Seoul."
     ),

@@ -411,7 +411,19 @@ def _confirm(name: str) -> None:
 
 def _waited(terminal: Terminal, endpoint: Endpoint, goes_on: str) -> Endpoint:
     with terminal.goes_on(goes_on), terminal.steps() as step:
-        return endpoint.wait(seen=lambda now: step(f"{now.name}: {_word(now)}"))
+        return endpoint.wait(seen=lambda now: step(f"{now.name}: {_word(now)}{_usual(now)}"))
+
+
+def _usual(endpoint: Endpoint) -> str:
+    """How long what is under way usually takes, in minutes; empty where it is seconds."""
+    usual = endpoint.progress
+    if usual is None or usual.usually_from_s is None or usual.usually_to_s is None:
+        return ""
+    low, high = round(usual.usually_from_s / 60), round(usual.usually_to_s / 60)
+    if high < 1:
+        return ""
+    told = str(high) if low == high else f"{low}–{high}"
+    return " " + _("(usually takes {minutes} min)").format(minutes=told)
 
 
 def _word(endpoint: Endpoint) -> str:
@@ -476,7 +488,7 @@ def endpoints(
         found = list(portal.endpoints.list(gone=gone))
         headings = (
             *(_("endpoint"), _("state"), _("instances"), _("cost a month"), _("so far")),
-            *(_("last call"), _("ends"), _("created"), _("by")),
+            *(_("calls today"), _("last call"), _("owner"), _("ends"), _("created")),
         )
         rows = [
             (
@@ -485,10 +497,11 @@ def endpoints(
                 _instances(one),
                 f"{one.cost.per_month} {one.cost.currency}" if one.cost else "",
                 _so_far(one),
+                _calls(one),
                 at(one.last_call_at),
+                one.owner or "",
                 at(one.expires_at),
                 at(one.created_at),
-                one.created_by or "",
             )
             for one in found
         ]
@@ -504,6 +517,16 @@ def _so_far(endpoint: Endpoint) -> str:
     if not spent.unpriced_types:
         return told
     return _("{cost} without {types}").format(cost=told, types=", ".join(spent.unpriced_types))
+
+
+def _calls(endpoint: Endpoint) -> str:
+    """The portal's calls since midnight, and the share of those that waited for their model."""
+    calls = endpoint.calls_today
+    if calls is None or not calls.all:
+        return ""
+    return _("{calls}, {share} % cold").format(
+        calls=calls.all, share=round(100 * calls.cold / calls.all)
+    )
 
 
 def _size(revision: Revision) -> str:
@@ -528,10 +551,12 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("state"), _word(endpoint)),
             (_("failure"), endpoint.failure or ""),
             (_("hint"), endpoint.hint or ""),
+            (_("under way"), endpoint.progress.said if endpoint.progress else ""),
             (_("instances"), _instances(endpoint)),
             (_("costs"), planning.told(endpoint.cost) if endpoint.cost else ""),
             (_("cost so far"), _so_far(endpoint)),
             (_("autoscaling"), scaling.told(endpoint.scaling) if endpoint.scaling else ""),
+            (_("calls today"), _calls(endpoint)),
             (_("last call"), at(endpoint.last_call_at)),
             (_("working hours"), f"{endpoint.hours} {endpoint.hours_zone}".strip()),
             (_("pauses"), at(endpoint.pauses_at)),
