@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router
@@ -46,12 +47,20 @@ class EventOut(Schema):
         description="What the sentence is made of; null: of events from before there were codes."
     )
     request_id: str = Field(description="Of the request or job that recorded it; may be empty.")
+    door: Annotated[str, OneOf(Event.Door)] | None = Field(
+        description="Through which door it was asked for; null: the portal did it by itself."
+    )
+    address: str | None = Field(
+        description="From which address; null: the portal did it by itself, it is not known, or "
+        "the caller may not see users."
+    )
 
 
 class EventParameters(ListParameters):
     """Which events."""
 
     person: str = Field("", max_length=150, description="A user name; `~portal`: the portal.")
+    door: Annotated[str, OneOf(Event.Door)] | None = None
     kind: str = Field("", max_length=20, description="Of the subject: `endpoint`, `model`, …")
     subject: str = Field("", max_length=200, description="The subject's name, as it was then.")
     level: EventLevel | None = None
@@ -85,6 +94,7 @@ def list_events(request: HttpRequest, query: Query[EventParameters]) -> Any:
         kind=query.kind,
         subject=query.subject,
         level=query.level or "",
+        door=query.door or "",
         since=query.since,
         until=query.until,
     )
@@ -96,10 +106,10 @@ def list_events(request: HttpRequest, query: Query[EventParameters]) -> Any:
         after = int(query.after)
         waiting.until(lambda: log.after(rows, after).exists(), bool, seconds=query.wait)
         found = page(request, log.after(rows, after), query, order=("pk",))
-    return {**found, "items": [_shown(event) for event in found["items"]]}
+    return {**found, "items": [_shown(event, caller.user) for event in found["items"]]}
 
 
-def _shown(event: Event) -> dict[str, Any]:
+def _shown(event: Event, reader: User) -> dict[str, Any]:
     return {
         "id": str(event.pk),
         "at": event.at,
@@ -110,4 +120,6 @@ def _shown(event: Event) -> dict[str, Any]:
         "sentence": event.sentence,
         "parameters": None if event.parameters is None else codes.readable(event.parameters),
         "request_id": event.request_id,
+        "door": event.door or None,
+        "address": (event.address or None) if log.may_see_addresses(reader) else None,
     }

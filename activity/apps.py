@@ -27,5 +27,6 @@ class ActivityConfig(AppConfig):
             "subject_name",
             "text",
             "parameters",
+            "address",
             write=sealing.write_redacted,
         )

@@ -58,6 +58,7 @@ def table(request: HttpRequest, reader: User | AnonymousUser) -> Table:
             Choice("person", _("Person"), _people(request, reader), narrow=_by_person),
             Choice("kind", _("Subject"), _kinds(reader), narrow=_by_kind),
             Choice("level", _("Level"), Event.Level.choices),
+            Choice("door", _("From where"), Event.Door.choices),
             Day("day", _("Day"), field="at"),
             Search("about", _("Name of the subject"), fields=("subject_name__icontains",)),
         ],
@@ -73,6 +74,7 @@ def narrowed(
     kind: str = "",
     subject: str = "",
     level: str = "",
+    door: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> EventQuerySet:
@@ -95,10 +97,25 @@ def narrowed(
         events = events.filter(subject_name=subject)
     if level:
         events = events.filter(level=level)
+    if door:
+        events = events.filter(door=door)
     if since is not None:
         events = events.filter(at__gte=since)
     if until is not None:
         events = events.filter(at__lt=until)
+    return events
+
+
+def may_see_addresses(reader: User | AnonymousUser) -> bool:
+    """Whether somebody may read from which addresses others came: who may see users."""
+    return "user" not in subjects.hidden_from(reader.has_perm)
+
+
+def with_addresses(events: list[Event], reader: User | AnonymousUser) -> list[Event]:
+    """The events, without their addresses where ``reader`` may not see them; they are not saved."""
+    if not may_see_addresses(reader):
+        for event in events:
+            event.address = ""
     return events
 
 
@@ -148,7 +165,7 @@ def exported(request: HttpRequest, reader: User | AnonymousUser) -> Iterator[str
     They are made while they are sent, when the request's own language is no longer set.
     """
     events = cast(EventQuerySet, table(request, reader).matching)[: MOST_EXPORTED + 1]
-    language = translation.get_language()
+    language, addresses = translation.get_language(), may_see_addresses(reader)
     cut = _("Only the newest %(count)s events are in this file. Filters choose others.") % {
         "count": number_format(MOST_EXPORTED, force_grouping=True)
     }
@@ -156,7 +173,7 @@ def exported(request: HttpRequest, reader: User | AnonymousUser) -> Iterator[str
     def rows() -> Iterator[list[Any]]:
         for number, event in enumerate(events.iterator(chunk_size=500)):
             if number == MOST_EXPORTED:
-                yield ["", "", "", "", "", "", cut, ""]
+                yield ["", "", "", "", "", "", cut, "", "", ""]
                 return
             with translation.override(language):
                 sentence = event.sentence
@@ -169,10 +186,12 @@ def exported(request: HttpRequest, reader: User | AnonymousUser) -> Iterator[str
                 event.level,
                 sentence,
                 event.request_id,
+                event.door,
+                event.address if addresses else "",
             ]
 
     head = [_("Time"), _("Person"), _("Subject"), _("Name of the subject"), _("Code"), _("Level"),
-            _("What happened"), _("Request ID")]  # fmt: skip
+            _("What happened"), _("Request ID"), _("From where"), _("Address")]  # fmt: skip
     return spreadsheet.lines(head, rows())
 
 

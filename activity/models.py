@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from activity import codes, subjects
-from core import attempt, clock, request_id
+from core import attempt, clock, origin, request_id
 from core.guarded import GuardedManager
 
 
@@ -68,6 +68,13 @@ class Event(models.Model):
         WARNING = "warning", _("Warning")
         ERROR = "error", _("Error")
 
+    class Door(models.TextChoices):
+        """Through which door somebody came."""
+
+        PAGE = "page", _("Page")
+        API = "api", _("API")
+        MME = "mme", "mme"
+
     at = models.DateTimeField(default=clock.now, editable=False, db_index=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -96,6 +103,21 @@ class Event(models.Model):
         db_default="",
         db_index=True,
         help_text="Of the request or job that recorded it (core/request_id.py).",
+    )
+    door = models.CharField(
+        max_length=10,
+        choices=Door,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Through which door it was asked for; empty: by the portal itself.",
+    )
+    address = models.CharField(
+        max_length=origin.MAX_LENGTH,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="From which address; empty: by the portal itself, or from before it was kept.",
     )
     attempt = models.CharField(
         max_length=attempt.MAX_LENGTH,

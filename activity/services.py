@@ -8,7 +8,7 @@ from django.db import transaction
 
 from activity import codes
 from activity.models import Event
-from core import attempt, request_id
+from core import attempt, origin, request_id
 
 
 class Subject(Protocol):
@@ -70,6 +70,8 @@ def record(
             text=text,
             parameters=stored,
             request_id=request_id.current(),
+            door=origin.current().door,
+            address=origin.current().address,
             attempt=attempt.current(),
         )
         for listener in _listeners:

@@ -16,7 +16,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
     table = log.table(request, request.user)
     context = {
         "table": table,
-        "days": log.by_day(table.rows),
+        "days": log.by_day(log.with_addresses(table.rows, request.user)),
         "of_request": request.GET.get("request", "").strip(),
         "export_query": table.href(page=""),
         "most_exported": log.MOST_EXPORTED,

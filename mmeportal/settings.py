@@ -83,6 +83,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "core.middleware.RequestIdMiddleware",
     "core.prometheus.PrometheusMiddleware",
+    "accounts.origins.OriginMiddleware",
     "core.api.middleware.ApiMiddleware",
     "core.health.HealthMiddleware",
     "core.middleware.HeadersMiddleware",

@@ -93,7 +93,7 @@ def _csv(client: Client, query: str = "") -> list[list[str]]:
 def test_the_file_has_what_the_page_has(events: None, client_of: Callable[[str], Client]) -> None:
     client = client_of("viewer")
     head, *rows = _csv(client)
-    assert len(head) == 8
+    assert len(head) == 10
     assert [row[6] for row in rows] == ["Told of fish.", "Told of dog.", "Told of cat."]
     assert rows[1][:4] == ["2026-03-02T20:00:00+00:00", "operator-user", "model", "dog"]
     assert [row[3] for row in _csv(client, "?person=operator-user")[1:]] == ["dog"]

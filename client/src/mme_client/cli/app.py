@@ -2196,6 +2196,12 @@ def events(
     level: Annotated[
         str, typer.Option("--level", help=_("info, success, warning or error."), show_default=False)
     ] = "",
+    door: Annotated[
+        str,
+        typer.Option(
+            "--door", help=_("From where it was asked for: page, api, mme."), show_default=False
+        ),
+    ] = "",
     since: Annotated[
         str,
         typer.Option(
@@ -2213,6 +2219,7 @@ def events(
 
     serving.events(
         follow=follow, count=count, person=person, kind=kind, subject=subject, level=level,
+        door=door,
         since=since, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 

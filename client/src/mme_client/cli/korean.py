@@ -398,6 +398,7 @@ MESSAGES: dict[str, str] = {
         "컨테이너의 실행 역할입니다. 관리자만 지정할 수 있습니다."
     ),
     "differs": "달라진 점",
+    "From where it was asked for: page, api, mme.": "요청한 경로입니다: page, api, mme.",
     "calls today": "오늘 호출",
     "under way": "진행 중",
     "{calls}, {share} % cold": "{calls}, 콜드 {share} %",

@@ -1,0 +1,33 @@
+"""Tells what is recorded from where a request came: core/origin.py."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.addresses import client_address
+from core import origin
+from core.api.middleware import PREFIX
+
+#: What the client and its command `mme` call themselves.
+_CLIENT = "mme-client/"
+
+
+class OriginMiddleware:
+    """Binds door and address of each request, for as long as it is answered.
+
+    That of `mme` is what the client says of itself: it helps to find things, and proves nothing.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer within the origin."""
+        with origin.bound(origin.Origin(_door(request), client_address(request))):
+            return self.get_response(request)
+
+
+def _door(request: HttpRequest) -> str:
+    if not request.path_info.startswith(PREFIX):
+        return "page"
+    return "mme" if request.headers.get("User-Agent", "").startswith(_CLIENT) else "api"
