@@ -13,7 +13,7 @@ _CLIENT = "mme-client/"
 
 
 class OriginMiddleware:
-    """Binds door and address of each request, for as long as it is answered.
+    """Binds channel and address of each request, for as long as it is answered.
 
     That of `mme` is what the client says of itself: it helps to find things, and proves nothing.
     """
@@ -23,11 +23,11 @@ class OriginMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer within the origin."""
-        with origin.bound(origin.Origin(_door(request), client_address(request))):
+        with origin.bound(origin.Origin(_channel(request), client_address(request))):
             return self.get_response(request)
 
 
-def _door(request: HttpRequest) -> str:
+def _channel(request: HttpRequest) -> str:
     if not request.path_info.startswith(PREFIX):
         return "page"
     return "mme" if request.headers.get("User-Agent", "").startswith(_CLIENT) else "api"

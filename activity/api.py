@@ -47,8 +47,8 @@ class EventOut(Schema):
         description="What the sentence is made of; null: of events from before there were codes."
     )
     request_id: str = Field(description="Of the request or job that recorded it; may be empty.")
-    door: Annotated[str, OneOf(Event.Door)] | None = Field(
-        description="Through which door it was asked for; null: the portal did it by itself."
+    channel: Annotated[str, OneOf(Event.Channel)] | None = Field(
+        description="Through which channel it was asked for; null: the portal did it by itself."
     )
     address: str | None = Field(
         description="From which address; null: the portal did it by itself, it is not known, or "
@@ -60,7 +60,7 @@ class EventParameters(ListParameters):
     """Which events."""
 
     person: str = Field("", max_length=150, description="A user name; `~portal`: the portal.")
-    door: Annotated[str, OneOf(Event.Door)] | None = None
+    channel: Annotated[str, OneOf(Event.Channel)] | None = None
     kind: str = Field("", max_length=20, description="Of the subject: `endpoint`, `model`, …")
     subject: str = Field("", max_length=200, description="The subject's name, as it was then.")
     level: EventLevel | None = None
@@ -94,7 +94,7 @@ def list_events(request: HttpRequest, query: Query[EventParameters]) -> Any:
         kind=query.kind,
         subject=query.subject,
         level=query.level or "",
-        door=query.door or "",
+        channel=query.channel or "",
         since=query.since,
         until=query.until,
     )
@@ -120,6 +120,6 @@ def _shown(event: Event, reader: User) -> dict[str, Any]:
         "sentence": event.sentence,
         "parameters": None if event.parameters is None else codes.readable(event.parameters),
         "request_id": event.request_id,
-        "door": event.door or None,
+        "channel": event.channel or None,
         "address": (event.address or None) if log.may_see_addresses(reader) else None,
     }

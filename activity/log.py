@@ -58,7 +58,7 @@ def table(request: HttpRequest, reader: User | AnonymousUser) -> Table:
             Choice("person", _("Person"), _people(request, reader), narrow=_by_person),
             Choice("kind", _("Subject"), _kinds(reader), narrow=_by_kind),
             Choice("level", _("Level"), Event.Level.choices),
-            Choice("door", _("From where"), Event.Door.choices),
+            Choice("channel", _("From where"), Event.Channel.choices),
             Day("day", _("Day"), field="at"),
             Search("about", _("Name of the subject"), fields=("subject_name__icontains",)),
         ],
@@ -74,7 +74,7 @@ def narrowed(
     kind: str = "",
     subject: str = "",
     level: str = "",
-    door: str = "",
+    channel: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> EventQuerySet:
@@ -97,8 +97,8 @@ def narrowed(
         events = events.filter(subject_name=subject)
     if level:
         events = events.filter(level=level)
-    if door:
-        events = events.filter(door=door)
+    if channel:
+        events = events.filter(channel=channel)
     if since is not None:
         events = events.filter(at__gte=since)
     if until is not None:
@@ -186,7 +186,7 @@ def exported(request: HttpRequest, reader: User | AnonymousUser) -> Iterator[str
                 event.level,
                 sentence,
                 event.request_id,
-                event.door,
+                event.channel,
                 event.address if addresses else "",
             ]
 

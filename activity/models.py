@@ -68,12 +68,12 @@ class Event(models.Model):
         WARNING = "warning", _("Warning")
         ERROR = "error", _("Error")
 
-    class Door(models.TextChoices):
-        """Through which door somebody came."""
+    class Channel(models.TextChoices):
+        """Through which channel somebody came."""
 
         PAGE = "page", _("Page")
         API = "api", _("API")
-        MME = "mme", "mme"
+        MME = "mme", _("mme")
 
     at = models.DateTimeField(default=clock.now, editable=False, db_index=True)
     actor = models.ForeignKey(
@@ -104,13 +104,13 @@ class Event(models.Model):
         db_index=True,
         help_text="Of the request or job that recorded it (core/request_id.py).",
     )
-    door = models.CharField(
+    channel = models.CharField(
         max_length=10,
-        choices=Door,
+        choices=Channel,
         blank=True,
         default="",
         db_default="",
-        help_text="Through which door it was asked for; empty: by the portal itself.",
+        help_text="Through which channel it was asked for; empty: by the portal itself.",
     )
     address = models.CharField(
         max_length=origin.MAX_LENGTH,

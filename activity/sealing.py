@@ -117,8 +117,8 @@ def _digest(event: Event, salt: str, *, with_origin: bool = True) -> str:
         event.attempt,
     ]
     # Those from before have neither, and keep their digests.
-    if with_origin and (event.door or event.address):
-        content += [event.door, event.address]
+    if with_origin and (event.channel or event.address):
+        content += [event.channel, event.address]
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(f"{salt}\n{text}".encode()).hexdigest()
 

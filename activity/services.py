@@ -70,7 +70,7 @@ def record(
             text=text,
             parameters=stored,
             request_id=request_id.current(),
-            door=origin.current().door,
+            channel=origin.current().channel,
             address=origin.current().address,
             attempt=attempt.current(),
         )

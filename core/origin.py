@@ -1,4 +1,4 @@
-"""From where the request that this thread works on came: through which door, from which address.
+"""From where the request that this thread works on came: through which channel, from which address.
 
 A middleware binds it (accounts/origins.py); what is recorded meanwhile is stored with it
 (activity/services.py). Outside of a request, as in a job, there is none.
@@ -15,9 +15,9 @@ MAX_LENGTH = 45
 
 @dataclass(frozen=True)
 class Origin:
-    """``door`` is page, api or mme; both are empty outside of a request."""
+    """``channel`` is page, api or mme; both are empty outside of a request."""
 
-    door: str = ""
+    channel: str = ""
     address: str = ""
 
 

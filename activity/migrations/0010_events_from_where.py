@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='event',
-            name='door',
-            field=models.CharField(blank=True, choices=[('page', 'Page'), ('api', 'API'), ('mme', 'mme')], db_default='', default='', help_text='Through which door it was asked for; empty: by the portal itself.', max_length=10),
+            name='channel',
+            field=models.CharField(blank=True, choices=[('page', 'Page'), ('api', 'API'), ('mme', 'mme')], db_default='', default='', help_text='Through which channel it was asked for; empty: by the portal itself.', max_length=10),
         ),
     ]

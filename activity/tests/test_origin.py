@@ -1,4 +1,4 @@
-"""From where each event was asked for: door and address; who may read it; sealed with the rest."""
+"""From where each event was asked for: channel and address; who may read it; sealed with the rest."""
 
 import csv
 import io
@@ -34,28 +34,28 @@ def newest() -> Event:
 
 
 @pytest.mark.parametrize(
-    ("agent", "door"), [("", "api"), ("curl/8", "api"), ("mme-client/0.1.0", "mme")]
+    ("agent", "channel"), [("", "api"), ("curl/8", "api"), ("mme-client/0.1.0", "mme")]
 )
-def test_by_the_api_and_by_mme(user_in: Callable[[str], User], agent: str, door: str) -> None:
+def test_by_the_api_and_by_mme(user_in: Callable[[str], User], agent: str, channel: str) -> None:
     client = of_api(user_in("admin"), "upload")
     answer = client.post(
         "/api/v1/models", json.dumps(NEW), "application/json", headers={"User-Agent": agent}
     )
     assert answer.status_code == 201, answer.content
-    assert (newest().door, newest().address) == (door, ADDRESS)
+    assert (newest().channel, newest().address) == (channel, ADDRESS)
     items = client.get("/api/v1/events?limit=1").json()["items"]
-    assert (items[0]["door"], items[0]["address"]) == (door, ADDRESS)
-    assert client.get(f"/api/v1/events?door={door}").json()["items"]
-    assert client.get("/api/v1/events?door=page").json()["items"] == []
-    assert client.get("/api/v1/events?door=window").status_code == 422
+    assert (items[0]["channel"], items[0]["address"]) == (channel, ADDRESS)
+    assert client.get(f"/api/v1/events?channel={channel}").json()["items"]
+    assert client.get("/api/v1/events?channel=page").json()["items"] == []
+    assert client.get("/api/v1/events?channel=window").status_code == 422
 
 
 def test_on_a_page_and_by_the_portal_itself(db: None) -> None:
     wrong = {"username": "nobody", "password": "wrong"}
     Client().post("/login/", wrong, REMOTE_ADDR=ADDRESS)
-    assert (newest().door, newest().address) == ("page", ADDRESS)
+    assert (newest().channel, newest().address) == ("page", ADDRESS)
     record(subject=redaction.Log(), **TOLD)  # as a job does
-    assert (newest().door, newest().address) == ("", "")
+    assert (newest().channel, newest().address) == ("", "")
 
 
 @pytest.fixture
@@ -75,20 +75,20 @@ def test_addresses_are_for_who_may_see_users(
 
     for role, seen in (("viewer", False), ("admin", True)):
         client = client_of(role)
-        page = client.get("/activity/?door=api").content.decode()
+        page = client.get("/activity/?channel=api").content.decode()
         assert (ADDRESS in page) == seen
         assert "· API" in " ".join(page.split())
-        assert "Registered" not in client.get("/activity/?door=mme").content.decode()
+        assert "Registered" not in client.get("/activity/?channel=mme").content.decode()
         assert (row(client)["From where"], row(client)["Address"]) == (
             "api",
             ADDRESS if seen else "",
         )
     reader = of_api(User.objects.get(username="viewer-user"))
-    items = reader.get("/api/v1/events?door=api").json()["items"]
-    assert [(one["door"], one["address"]) for one in items] == [("api", None)]
+    items = reader.get("/api/v1/events?channel=api").json()["items"]
+    assert [(one["channel"], one["address"]) for one in items] == [("api", None)]
 
 
-@pytest.mark.parametrize("values", [{"door": "page"}, {"address": "192.0.2.1"}, {"address": ""}])
+@pytest.mark.parametrize("values", [{"channel": "page"}, {"address": "192.0.2.1"}, {"address": ""}])
 def test_where_it_came_from_is_sealed(told: Event, values: dict[str, Any]) -> None:
     sealing.seal()
     assert sealing.verify().problems == []

@@ -24,17 +24,17 @@ class Events(Noun):
         kind: str = "",
         subject: str = "",
         level: str = "",
-        door: str = "",
+        channel: str = "",
         since: str = "",
         until: str = "",
         limit: int = 50,
     ) -> Iterator[Event]:
         """Events, the latest first; ``limit``: how many one request brings.
 
-        ``door``: what was asked for on a ``page``, by the ``api``, or by ``mme``.
+        ``channel``: what was asked for on a ``page``, by the ``api``, or by ``mme``.
         """
         query = {"person": person, "kind": kind, "subject": subject, "level": level}
-        query |= {"door": door, "since": since, "until": until, "limit": str(limit)}
+        query |= {"channel": channel, "since": since, "until": until, "limit": str(limit)}
         return self._portal.pages(Event, "/events", query)
 
     def follow(
@@ -45,14 +45,14 @@ class Events(Noun):
         kind: str = "",
         subject: str = "",
         level: str = "",
-        door: str = "",
+        channel: str = "",
     ) -> Iterator[Event]:
         """Events as they happen, without an end; ``after``: the id of the last one that is known.
 
         Without it, those that come from now on.
         """
         query: dict[str, Any] = {"person": person, "kind": kind, "subject": subject}
-        query |= {"level": level, "door": door}
+        query |= {"level": level, "channel": channel}
         if not after:
             # All events, as the newest of a filter may be far back, or not there.
             newest = self._transport.call("GET", "/events", query={"limit": 1}).document()["items"]

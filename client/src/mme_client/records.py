@@ -1622,5 +1622,5 @@ class Event(Record):
     subject: Subject | None
     sentence: str
     request_id: str
-    door: str | None
+    channel: str | None
     address: str | None

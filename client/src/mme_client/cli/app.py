@@ -2196,10 +2196,10 @@ def events(
     level: Annotated[
         str, typer.Option("--level", help=_("info, success, warning or error."), show_default=False)
     ] = "",
-    door: Annotated[
+    channel: Annotated[
         str,
         typer.Option(
-            "--door", help=_("From where it was asked for: page, api, mme."), show_default=False
+            "--channel", help=_("From where it was asked for: page, api, mme."), show_default=False
         ),
     ] = "",
     since: Annotated[
@@ -2219,7 +2219,7 @@ def events(
 
     serving.events(
         follow=follow, count=count, person=person, kind=kind, subject=subject, level=level,
-        door=door,
+        channel=channel,
         since=since, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 

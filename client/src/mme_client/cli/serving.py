@@ -592,14 +592,14 @@ def events(
     kind: str,
     subject: str,
     level: str,
-    door: str,
+    channel: str,
     since: str,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
     """The activity log, the oldest first; with ``follow``, what happens from then on, too."""
-    which = {"person": person, "kind": kind, "subject": subject, "level": level, "door": door}
+    which = {"person": person, "kind": kind, "subject": subject, "level": level, "channel": channel}
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found: list[Event] = []
         for one in portal.events.list(**which, since=since, limit=min(count, 200)):
@@ -625,6 +625,6 @@ def _line(terminal: Terminal, event: Event) -> None:
         terminal.line(event.sentence)
     else:
         when = event.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        door = " ".join(filter(None, (event.door, event.address)))
-        who = f"{event.actor or '-'}" + (f" ({door})" if door else "")
+        channel = " ".join(filter(None, (event.channel, event.address)))
+        who = f"{event.actor or '-'}" + (f" ({channel})" if channel else "")
         terminal.line(f"{when}  {who}  {event.sentence}")
