@@ -1,4 +1,4 @@
-"""From where each event was asked for: channel and address; who may read it; sealed with the rest."""
+"""From where each event was asked for: channel, address; who may read it; sealed with the rest."""
 
 import csv
 import io
