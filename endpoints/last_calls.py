@@ -3,13 +3,13 @@
 The portal's own calls are in its database. Those that others made are in SageMaker's metrics alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db.models import DateTimeField, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Case, CharField, Count, DateTimeField, Q, QuerySet, Value, When
+from django.db.models.functions import Cast, Coalesce
 
 # Endpoints that were never called are sorted before all others, on every database.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ class CallsToday:
         return round(100 * self.cold / self.all) if self.all else 0
 
 
-_today: list[Callable[[Sequence[int]], Mapping[int, CallsToday]]] = []
+_today: list[Callable[[], QuerySet[Any]]] = []
 _expressions: list[Callable[[], Any]] = []
 _measured: list[Callable[[Any, datetime], datetime | None]] = []
 
@@ -50,15 +50,30 @@ def register_measured(ask: Callable[[Any, datetime], datetime | None]) -> None:
     _measured[:] = [ask]
 
 
-def register_today(count: Callable[[Sequence[int]], Mapping[int, CallsToday]]) -> None:
-    """Let the calls since midnight be counted by ``count(pks)``, by the pk of the endpoint."""
-    _today[:] = [count]
+def register_today(calls: Callable[[], QuerySet[Any]]) -> None:
+    """Let the calls since midnight be counted: rows with ``endpoint`` and ``cold``."""
+    _today[:] = [calls]
 
 
 def today(endpoints: Sequence[Any]) -> dict[int, CallsToday]:
     """The calls since midnight of each of these endpoints; one query."""
-    found = _today[0]([one.pk for one in endpoints]) if _today and endpoints else {}
+    found: dict[int, CallsToday] = {}
+    if _today and endpoints:
+        rows = _today[0]().filter(endpoint__in=[one.pk for one in endpoints]).order_by()
+        counts = rows.values("endpoint").annotate(
+            all=Count("pk"), colds=Count("pk", filter=Q(cold=True))
+        )
+        found = {row["endpoint"]: CallsToday(row["all"], row["colds"]) for row in counts}
     return {one.pk: found.get(one.pk, CallsToday()) for one in endpoints}
+
+
+def today_by_temperature() -> tuple[QuerySet[Any] | None, Any, Any]:
+    """The calls since midnight, with the expressions of their endpoint and of cold, as texts.
+
+    For who counts other things by the same query.
+    """
+    cold = Case(When(cold=True, then=Value("cold")), default=Value(""), output_field=CharField())
+    return _today[0]() if _today else None, Cast("endpoint", CharField()), cold
 
 
 def measured_since(endpoint: Any, since: datetime) -> datetime | None:

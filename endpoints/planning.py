@@ -225,8 +225,8 @@ def plan_change(
     then = _facts(row) | _options(row)
     if not (running.variants or row.requested.variants):
         del then["variants"]
-    preset = PRESET.said()
-    # What was never chosen, and is not now, is not worth a line.
+    preset = PRESET.said() | {"role_arn": then["role_arn"]}
+    # What was never chosen, and is not now, is not worth a line, nor is a role that stays.
     compared = [
         Difference(name, now[name], value)
         for name, value in then.items()

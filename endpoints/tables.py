@@ -14,6 +14,7 @@ from activity.models import Event
 from core import clock
 from core.tables import Choice, Column, Search, Table
 from endpoints import last_calls, prices
+from endpoints.last_calls import CallsToday
 from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision
 from endpoints.planning import Difference
 from endpoints.prices import Total
@@ -93,15 +94,14 @@ def running(request: HttpRequest) -> Table:
 
 
 def with_money(table: Table) -> Total:
-    """Tell each row of the page what it costs, its calls, how long it is idle; what all rows cost.
+    """Tell each row of the page what it costs and how long it is idle; what all rows cost.
 
     ``cost`` is None where nothing runs or the price is not known; ``spent`` is what it cost so far;
     ``idle_days`` counts from the last call, or from the creation where there was none.
     """
     known, now = prices.known(), clock.now()
-    spent, calls = so_far(table.rows, now), last_calls.today(table.rows)
+    spent = so_far(table.rows, now)
     for row in table.rows:
-        row.calls_today = calls[row.pk]
         row.cost, row.spent = known.of(row), spent[row.pk]
         idle = now - (row.last_call_at or row.created_at)
         row.idle_days = idle.days if row.has_instances else 0
@@ -111,13 +111,14 @@ def with_money(table: Table) -> Total:
 
 @dataclass(frozen=True)
 class Counted:
-    """How many were torn down, how many endpoints are beside the portal's, and how many versions
-    each store has, by bucket and prefix.
+    """How many were torn down, how many endpoints are beside the portal's, how many versions each
+    store has, by bucket and prefix, and the calls of today of each endpoint, by its pk.
     """
 
     torn_down: int
     beside: int
     versions: Counter[tuple[str, str]]
+    calls: dict[int, CallsToday]
 
 
 def counted() -> Counted:
@@ -134,10 +135,21 @@ def counted() -> Counted:
 
     stores = numbers("versions", Version.objects.ready(), F("bucket"), F("prefix"))
     torn_down = numbers("torn_down", Endpoint.objects.gone())
-    found = list(stores.union(torn_down, numbers("beside", there), all=True))
-    alone = {what: count for what, _bucket, _prefix, count in found if what != "versions"}
+    others = [torn_down, numbers("beside", there)]
+    calls, of, cold = last_calls.today_by_temperature()
+    if calls is not None:
+        others.append(numbers("calls", calls, of, cold))
+    found = list(stores.union(*others, all=True))
+    alone = {what: count for what, _bucket, _prefix, count in found}
     versions = {row[1:3]: row[3] for row in found if row[0] == "versions"}
-    return Counted(alone.get("torn_down", 0), alone.get("beside", 0), Counter(versions))
+    today: dict[int, CallsToday] = {}
+    for what, pk, temperature, count in found:
+        if what == "calls":
+            before = today.get(int(pk), CallsToday())
+            colds = before.cold + (count if temperature else 0)
+            today[int(pk)] = CallsToday(before.all + count, colds)
+    torn, beside = alone.get("torn_down", 0), alone.get("beside", 0)
+    return Counted(torn, beside, Counter(versions), today)
 
 
 def torn_down(request: HttpRequest) -> Table:

@@ -29,6 +29,7 @@ from endpoints import (
     idle_limits,
     idling,
     images,
+    last_calls,
     pausing,
     planning,
     presets,
@@ -80,6 +81,7 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
     counted = tables.counted()
     for endpoint in table.rows:
         endpoint.servable = counted.versions[endpoint.bucket, endpoint.prefix]
+        endpoint.calls_today = counted.calls.get(endpoint.pk, last_calls.CallsToday())
     total = tables.with_money(table)
     context = {
         "table": table,

@@ -14,7 +14,7 @@ from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
 from invocations import log_views, measured_calls, metrics_views, side_by_side, thrash_views
 from invocations.models import AnswerComparison, Invocation, LabelledPicture
-from invocations.today import by_endpoint, calls_today
+from invocations.today import calls_since_midnight, calls_today
 from models_catalog.models import LIVE, Alias, RegisteredModel, Version
 
 MAY_INVOKE = "endpoints.invoke_endpoint"
@@ -70,7 +70,7 @@ def register_all() -> None:
         order=10,
     )
     last_calls.register(_last_call)
-    last_calls.register_today(by_endpoint)
+    last_calls.register_today(calls_since_midnight)
     last_calls.register_measured(measured_calls.measured_since)
     panels.register(
         "model", "invocations/_test_set.html", permission=MAY_INVOKE, context=_test_set, order=20

@@ -1,12 +1,10 @@
 """The calls of today in figures: how many, how many failed, how many were cold starts, how fast."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from endpoints.last_calls import CallsToday
 from invocations.models import Invocation, InvocationQuerySet
 
 
@@ -20,16 +18,10 @@ class Calls:
     p50_ms: float | None
 
 
-def _calls() -> InvocationQuerySet:
+def calls_since_midnight() -> InvocationQuerySet:
+    """The calls since midnight in the reader's time zone, without those that only warm."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     return Invocation.objects.traffic().filter(created_at__gte=midnight)
-
-
-def by_endpoint(pks: Sequence[int]) -> dict[int, CallsToday]:
-    """The calls of these endpoints since midnight, by their pk; one query."""
-    rows = _calls().filter(endpoint__in=pks).order_by().values("endpoint")
-    counts = rows.annotate(all=Count("pk"), cold=Count("pk", filter=Q(cold=True)))
-    return {row["endpoint"]: CallsToday(row["all"], row["cold"]) for row in counts}
 
 
 def calls_today() -> Calls:
@@ -37,7 +29,7 @@ def calls_today() -> Calls:
 
     Two queries. Calls that other programs made are known to AWS alone.
     """
-    today = _calls()
+    today = calls_since_midnight()
     answered = Q(state=Invocation.State.DONE, latency_ms__isnull=False)
     counts = today.aggregate(
         all=Count("pk"),
