@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from core import clock
-from endpoints import services, tables
+from endpoints import last_calls, services, tables
 from endpoints.models import Endpoint, InstanceRun, Orphan, Resource
 from invocations.models import Invocation
 
@@ -90,6 +90,33 @@ def test_the_last_call_is_shown_and_sorted_by(
     last = {row.name: row.last_call_at for row in rows}
     assert last["d"] is None
     assert last["a"] == now - timedelta(minutes=9)
+
+
+def test_the_calls_of_today_their_cold_share_and_the_owner(
+    some: dict[str, Endpoint], client_of: Any, make_version: Any
+) -> None:
+    version = make_version()
+    for name, cold, more in (
+        ("a", True, {}),
+        ("a", False, {}),
+        ("a", None, {}),
+        ("b", True, {"warming": True}),
+        ("b", False, {"created_at": clock.now() - timedelta(days=2)}),
+    ):
+        Invocation.objects.create(
+            endpoint=some[name], version=version, target_model="t", cold=cold, **more
+        )
+    found = last_calls.today(list(some.values()))
+    assert found[some["a"].pk] == last_calls.CallsToday(3, 1)
+    assert found[some["b"].pk] == last_calls.CallsToday()
+    Endpoint.objects.filter(pk=some["a"].pk).update(owner=User.objects.create_user("jun"))
+    client = client_of("viewer")
+    page = " ".join(client.get("/endpoints/").content.decode().split())
+    assert "33 % cold" in page
+    rows = {one.name: one for one in client.get("/endpoints/?sort=-owner").context["table"].rows}
+    assert rows["a"].calls_today == found[some["a"].pk]
+    assert (rows["a"].owned_by.username, rows["b"].owned_by.username) == ("jun", "min-ji")
+    assert list(rows)[:2] == ["b", "a"]
 
 
 def test_one_that_is_as_it_should_be_has_no_badge(
