@@ -175,17 +175,20 @@ def _read(rows: Iterable[_Row]) -> tuple[dict[int, _Told], dict[int, float]]:
     return told, by_event
 
 
-def with_durations(endpoint: Endpoint, events: Iterable[Event]) -> list[Event]:
-    """Its events, each with ``took``: in words, how long what it ends took; empty: it ends nothing.
+def with_durations(
+    endpoint: Endpoint, events: Iterable[Event]
+) -> tuple[list[Event], Progress | None]:
+    """Its events, each with ``took``, and what is under way with it.
 
-    One query.
+    ``took`` is in words, how long what the event ends took; empty: it ends nothing. One query.
     """
-    _told, by_event = _read(_rows(models.Q(subject_id=endpoint.pk)))
+    work, about = _work(endpoint), models.Q(subject_id=endpoint.pk)
+    told, by_event = _read(_rows(about if work is None else about | _of_the_newest()))
     found = list(events)
     for event in found:
         seconds = by_event.get(event.pk)
         event.took = "" if seconds is None else in_words(seconds)
-    return found
+    return found, None if work is None else _progress(told, endpoint.pk, work)
 
 
 def progress(endpoints: Iterable[Endpoint]) -> dict[int, Progress]:
@@ -193,18 +196,23 @@ def progress(endpoints: Iterable[Endpoint]) -> dict[int, Progress]:
     works = {one.pk: work for one in endpoints if (work := _work(one)) is not None}
     if not works:
         return {}
-    newest = Endpoint.objects.order_by("-pk").values("pk")[:_ENDPOINTS]
-    told, _by_event = _read(_rows(models.Q(subject_id__in=newest) | models.Q(subject_id__in=works)))
-    found = {}
-    for pk, work in works.items():
-        own = told.get(pk, _Told())
-        if work not in own.open:
-            continue  # nobody asked for it here
-        times = own.took.get(work, [])
-        if len(times) < _OWN:
-            times = [took for one in told.values() for took in one.took.get(work, [])]
-        found[pk] = Progress(work, own.open[work], Usual.of(times[-_TIMES:]))
-    return found
+    told, _by_event = _read(_rows(models.Q(subject_id__in=works) | _of_the_newest()))
+    found = {pk: _progress(told, pk, work) for pk, work in works.items()}
+    return {pk: one for pk, one in found.items() if one is not None}
+
+
+def _of_the_newest() -> models.Q:
+    return models.Q(subject_id__in=Endpoint.objects.order_by("-pk").values("pk")[:_ENDPOINTS])
+
+
+def _progress(told: Mapping[int, _Told], pk: int, work: Work) -> Progress | None:
+    own = told.get(pk, _Told())
+    if work not in own.open:
+        return None  # nobody asked for it here
+    times = own.took.get(work, [])
+    if len(times) < _OWN:
+        times = [took for one in told.values() for took in one.took.get(work, [])]
+    return Progress(work, own.open[work], Usual.of(times[-_TIMES:]))
 
 
 def _work(row: Endpoint) -> Work | None:

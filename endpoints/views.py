@@ -304,7 +304,6 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         "tabs": _tabs(endpoint, part, versions),
         "resources": list(endpoint.resources.order_by("id")),
         "refused_revision": None if endpoint.gone_at else endpoint.refused_change,
-        "progress": durations.progress([endpoint]).get(endpoint.pk),
     }
     events = Event.objects.about(Endpoint.activity_kind, endpoint.pk)
     if not endpoint.may_be_torn_down:
@@ -312,8 +311,8 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context["teardown_event"] = asked.first()
     if part is _OVERVIEW:
         known = prices.known()
-        latest = durations.with_durations(endpoint, events[:LATEST_EVENTS])
-        context |= {"latest": True, "events": latest}
+        latest, progress = durations.with_durations(endpoint, events[:LATEST_EVENTS])
+        context |= {"latest": True, "events": latest, "progress": progress}
         context |= {"cost": known.of(endpoint), "estimate": known.estimate}
         context["scaled_cost"] = known.of_limits(endpoint)
         context |= {"spent": spending.so_far([endpoint])[endpoint.pk], "currency": known.currency}
@@ -336,7 +335,10 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context |= {"table": table, "revisions": tables.with_differences(table.rows)}
     elif part is _HISTORY:
         table = tables.events(request, endpoint)
-        context |= {"table": table, "events": durations.with_durations(endpoint, table.rows)}
+        told, progress = durations.with_durations(endpoint, table.rows)
+        context |= {"table": table, "events": told, "progress": progress}
+    if "progress" not in context:
+        context["progress"] = durations.progress([endpoint]).get(endpoint.pk)
     return context
 
 

@@ -112,7 +112,7 @@ def test_what_failed_is_told_and_is_no_measure(
         ("update_requested", 50), ("update_requested_why", 52), ("updated", 53),
         ("teardown_requested", 60), ("teardown_undone", 61), ("gone", 90),
     )  # fmt: skip
-    events = durations.with_durations(other, Event.objects.about("endpoint", other.pk))
+    events, _progress = durations.with_durations(other, Event.objects.about("endpoint", other.pk))
     assert {one.action.rpartition(".")[2]: one.took for one in events if one.took} == {
         "failed": "30 min", "update_rolled_back": "5 min", "updated": "1 min",
         "teardown_undone": "1 min",
