@@ -311,8 +311,7 @@ def _context(request: HttpRequest, endpoint: Endpoint, part: _Part) -> dict[str,
         context["teardown_event"] = asked.first()
     if part is _OVERVIEW:
         known = prices.known()
-        latest, progress = durations.with_durations(endpoint, events[:LATEST_EVENTS])
-        context |= {"latest": True, "events": latest, "progress": progress}
+        context |= {"latest": True, "events": events[:LATEST_EVENTS]}
         context |= {"cost": known.of(endpoint), "estimate": known.estimate}
         context["scaled_cost"] = known.of_limits(endpoint)
         context |= {"spent": spending.so_far([endpoint])[endpoint.pk], "currency": known.currency}
