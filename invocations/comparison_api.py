@@ -254,7 +254,10 @@ def list_comparisons(request: HttpRequest, query: Query[ListParameters]) -> Any:
 def stop(request: HttpRequest, id: str) -> Any:
     """Send no more pictures; the answers that are there stay. What is done stays as it is."""
     comparison = _own(request, id)
-    side_by_side.stop(comparison=comparison, actor=actor(request))
+    try:
+        side_by_side.stop(comparison=comparison, actor=actor(request))
+    except AnswerComparison.DoesNotExist:  # somebody has deleted it meanwhile
+        raise Problem("not-found", _("There is no comparison %(id)s.") % {"id": id}) from None
     return _shown(comparison)
 
 

@@ -98,7 +98,10 @@ def stop(request: HttpRequest, uid: str) -> HttpResponse:
     """Send no more pictures; leads back to the page of the comparison."""
     comparison = _comparison(uid)
     _require_right(request, comparison)
-    side_by_side.stop(comparison=comparison, actor=actor(request))
+    try:
+        side_by_side.stop(comparison=comparison, actor=actor(request))
+    except AnswerComparison.DoesNotExist:  # somebody has deleted it meanwhile
+        raise Http404 from None
     return redirect(comparison)
 
 

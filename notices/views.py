@@ -1,6 +1,8 @@
 """Pages of webhooks."""
 
 import json
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -28,6 +30,19 @@ _LOOKS = {
     Delivery.State.DELIVERED: "ok",
     Delivery.State.FAILED: "error",
 }
+
+
+def _there(view: Callable[[HttpRequest, str], HttpResponse]) -> Callable[..., HttpResponse]:
+    """404 where another admin removes the webhook meanwhile."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, uid: str) -> HttpResponse:
+        try:
+            return view(request, uid)
+        except services.WebhookGone:
+            raise Http404(_("There is no such webhook.")) from None
+
+    return answered
 
 
 def _found(uid: str) -> Webhook:
@@ -181,6 +196,7 @@ def problem(attempt: DeliveryAttempt) -> str:
 
 @require_POST
 @_may_manage
+@_there
 def test(request: HttpRequest, uid: str) -> HttpResponse:
     """Send a test, and say what the receiver answered."""
     found = _found(uid)
@@ -199,6 +215,7 @@ def test(request: HttpRequest, uid: str) -> HttpResponse:
 @require_POST
 @_may_manage
 @never_cache
+@_there
 def rotate(request: HttpRequest, uid: str) -> HttpResponse:
     """Make a new secret, and show it once."""
     _found(uid)
@@ -209,6 +226,7 @@ def rotate(request: HttpRequest, uid: str) -> HttpResponse:
 
 @require_POST
 @_may_manage
+@_there
 def set_paused(request: HttpRequest, uid: str) -> HttpResponse:
     """Pause it, or resume it."""
     _found(uid)
@@ -221,6 +239,7 @@ def set_paused(request: HttpRequest, uid: str) -> HttpResponse:
 
 @require_POST
 @_may_manage
+@_there
 def remove(request: HttpRequest, uid: str) -> HttpResponse:
     """Remove it, with its deliveries."""
     found = _found(uid)

@@ -100,3 +100,19 @@ def test_today_shows_a_webhook_that_the_portal_paused(admin: Client, hook: Hook)
     assert said in _text(admin.get("/"))
     services.change(uid=webhook.uid, change=services.Change(), paused=False, actor=None)
     assert said not in _text(admin.get("/"))
+
+
+@pytest.mark.parametrize("path", ["test/", "rotate/", "pause/", "remove/"])
+def test_a_webhook_that_another_admin_removes_meanwhile_is_not_there(
+    admin: Client, hook: Hook, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    webhook, _ = hook()
+    get = services.get
+
+    def found(uid: str) -> Webhook:
+        row = get(uid)
+        Webhook.objects.all().delete()
+        return row
+
+    monkeypatch.setattr(services, "get", found)
+    assert admin.post(f"{webhook.get_absolute_url()}{path}").status_code == 404
