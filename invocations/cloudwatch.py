@@ -65,13 +65,23 @@ METRICS: Final[Sequence[Metric]] = (
     *_use("memory", "MemoryUtilization"),
     *_use("disk", "DiskUtilization"),
 )
+# How many measurements an average is of, by its name: averages of hours are put together by them.
+_SAMPLES: Final[Mapping[str, Metric]] = {
+    one.name: Metric(f"{one.name}_samples", one.of, "SampleCount", "count", 1.0, one.namespace)
+    for one in METRICS
+    if one.statistic == "Average"
+}
+OF_AN_HOUR: Final[Sequence[Metric]] = (*METRICS, *_SAMPLES.values())
+"""What is known of an hour, so that hours can be put together (`put_together`)."""
+# Answers of one question; 28 days of hours come in one.
+_MOST_PAGES = 20
 
 
 @dataclass(frozen=True)
 class Measured:
     """The values of each metric by its name, one for each bin; None: nothing was measured then.
 
-    ``problem``: why there are none.
+    ``problem``: why there are none, or none but those that the portal keeps (measured_hours.py).
     """
 
     window: Window
@@ -104,31 +114,64 @@ def measured(endpoint: Endpoint, range: Range, now: datetime, variant: str = "")
 
 
 def _ask(endpoint: Endpoint, variant: str, window: Window) -> Measured:
-    dimensions = {"EndpointName": endpoint.name, "VariantName": variant}
-    queries = [_query(dimensions, number, metric, window) for number, metric in _numbered()]
     try:
-        with aws.translated(phrase("asking CloudWatch for the metrics of an endpoint")):
-            answer = aws.cloudwatch().get_metric_data(
-                MetricDataQueries=queries,
-                StartTime=window.begin,
-                EndTime=window.end,
-                ScanBy="TimestampAscending",
-            )
+        return Measured(window, values_of(endpoint, variant, window, METRICS))
     except errors.AwsError as problem:
         logger.warning("The metrics of %s are not known: %s", endpoint.name, problem)
         return Measured(window, {metric.name: [None] * window.bins for metric in METRICS}, problem)
-    found = {one["Id"]: one for one in answer["MetricDataResults"]}
-    return Measured(
-        window,
-        {
-            metric.name: _values(endpoint, metric, found.get(_id(number), {}), window)
-            for number, metric in _numbered()
-        },
-    )
 
 
-def _numbered() -> list[tuple[int, Metric]]:
-    return list(enumerate(METRICS))
+def values_of(
+    endpoint: Endpoint, variant: str, window: Window, metrics: Sequence[Metric]
+) -> dict[str, list[float | None]]:
+    """The values of ``metrics`` by name, one for each bin; those of an earlier endpoint left out.
+
+    Raises an AwsError where CloudWatch does not say all that it has.
+    """
+    dimensions = {"EndpointName": endpoint.name, "VariantName": variant}
+    asked: dict[str, Any] = {
+        "MetricDataQueries": [
+            _query(dimensions, number, metric, window) for number, metric in enumerate(metrics)
+        ],
+        "StartTime": window.begin,
+        "EndTime": window.end,
+        "ScanBy": "TimestampAscending",
+    }
+    by_id = {_id(number): metric for number, metric in enumerate(metrics)}
+    values: dict[str, list[float | None]] = {one.name: [None] * window.bins for one in metrics}
+    with aws.translated(phrase("asking CloudWatch for the metrics of an endpoint")):
+        for _page in range(_MOST_PAGES):
+            answer = aws.cloudwatch().get_metric_data(**asked)
+            for result in answer["MetricDataResults"]:
+                # PartialData goes on in the next page.
+                if result.get("StatusCode", "Complete") not in ("Complete", "PartialData"):
+                    raise errors.AwsError(phrase("CloudWatch did not tell all that it measured."))
+                metric = by_id[result["Id"]]
+                _place(endpoint, metric, result, window, values[metric.name])
+            if not answer.get("NextToken"):
+                return values
+            asked["NextToken"] = answer["NextToken"]
+    raise errors.AwsError(phrase("CloudWatch did not tell all that it measured."))
+
+
+def put_together(metric: Metric, hours: Sequence[Mapping[str, float]]) -> float | None:
+    """The value of some hours, of which each is known by the names of OF_AN_HOUR.
+
+    Sums add up; an average is that of all measurements, as CloudWatch has it of a longer period;
+    a percentile is that of the hour where it was highest, as it cannot be had of percentiles.
+    """
+    known = [hour for hour in hours if metric.name in hour]
+    if not known:
+        return None
+    values = [hour[metric.name] for hour in known]
+    if metric.statistic in ("Sum", "SampleCount"):
+        return sum(values)
+    if metric.statistic != "Average":
+        return max(values)
+    samples = [hour.get(_SAMPLES[metric.name].name, 0.0) for hour in known]
+    if not sum(samples):
+        return sum(values) / len(values)
+    return sum(value * n for value, n in zip(values, samples, strict=True)) / sum(samples)
 
 
 def _id(number: int) -> str:
@@ -153,11 +196,14 @@ def _query(
     }
 
 
-def _values(
-    endpoint: Endpoint, metric: Metric, result: Mapping[str, Any], window: Window
-) -> list[float | None]:
-    """The values by bin. Those of an earlier endpoint of the same name are left out."""
-    values: list[float | None] = [None] * window.bins
+def _place(
+    endpoint: Endpoint,
+    metric: Metric,
+    result: Mapping[str, Any],
+    window: Window,
+    values: list[float | None],
+) -> None:
+    """Put values into their bins. Those of an earlier endpoint of the same name are left out."""
     for at, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=False):
         place = window.place(at)
         if place is None or at + window.step <= endpoint.created_at:
@@ -165,4 +211,3 @@ def _values(
         if endpoint.gone_at is not None and at > endpoint.gone_at:
             continue
         values[place] = value * metric.factor
-    return values

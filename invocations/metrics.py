@@ -7,7 +7,7 @@ from activity.models import Event
 from core import clock
 from endpoints.events import CHANGES
 from endpoints.models import Endpoint
-from invocations import cloudwatch, container_page, own_calls, recording
+from invocations import container_page, measured_hours, own_calls, recording
 from invocations.cloudwatch import Measured
 from invocations.container_page import ContainerFigures
 from invocations.own_calls import OwnCalls
@@ -43,7 +43,7 @@ def metrics_of(*, endpoint: Endpoint, range: Range | None, variant: str = "") ->
     recording.recorder().settle()
     until = endpoint.gone_at or clock.now()
     chosen = range or fitting(endpoint.created_at, until)
-    measured = cloudwatch.measured(endpoint, chosen, until, variant)
+    measured = measured_hours.measured(endpoint, chosen, until, variant)
     window = measured.window
     events = Event.objects.about(Endpoint.activity_kind, endpoint.pk).filter(
         action__in=CHANGES, at__gte=window.begin, at__lt=window.end

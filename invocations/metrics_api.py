@@ -43,7 +43,10 @@ class SeriesOut(Schema):
     """The values of a metric, one for each of `times`."""
 
     name: str = Field(description="It is stable.")
-    statistic: str = Field(description="`Sum`, `Average`, `p99`, as CloudWatch names it.")
+    statistic: str = Field(
+        description="`Sum`, `Average`, `p99`, as CloudWatch names it. Of SageMaker's series `p50`, "
+        "`p90` and `p99` of a bin of several hours are those of the hour where they were highest."
+    )
     unit: str = Field(description="`count`, `ms`, `share` (of 1) or `percent`.")
     values: list[float | None] = Field(description="null: nothing was measured then.")
 
@@ -52,7 +55,10 @@ class SageMakerMetricsOut(Schema):
     """What SageMaker measured of a variant: all its calls, whoever made them."""
 
     variant: str
-    problem: str | None = Field(description="Why CloudWatch did not say. null: it did.")
+    problem: str | None = Field(
+        description="Why CloudWatch did not say. null: it did. Of `7d` and `28d` the hours that "
+        "the portal keeps are told all the same."
+    )
     series: list[SeriesOut]
 
 

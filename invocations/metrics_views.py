@@ -12,6 +12,7 @@ from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
 from invocations import metric_charts
 from invocations.metrics import metrics_of
+from invocations.roll_ups import HOUR
 from invocations.windows import Range
 
 
@@ -30,6 +31,7 @@ def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
         "variants": names,
         "variant": variant,
         "metrics": metrics,
+        "hours": metrics.window.step // HOUR,  # of a bin; 0: shorter
         "every_s": settings.METRICS_KEEP_S,
         "of_sagemaker": metric_charts.of_sagemaker(metrics) if metrics.measured.any else [],
         "of_portal": metric_charts.of_portal(metrics) if metrics.own.calls else [],

@@ -988,3 +988,27 @@ class VersionHalfDay(CallSum):
 
     def __str__(self) -> str:
         return f"{self.version} on {self.endpoint.name}, {self.begin:%Y-%m-%d %H:00}"
+
+
+class MeasuredHour(models.Model):
+    """What SageMaker measured of a variant in an hour, whoever called (measured_hours.py)."""
+
+    endpoint = models.ForeignKey(
+        "endpoints.Endpoint", on_delete=models.CASCADE, related_name="measured_hours"
+    )
+    variant = models.CharField(max_length=63)
+    begin = models.DateTimeField(help_text="A full hour.")
+    figures = models.JSONField(
+        help_text="By name (cloudwatch.py: OF_AN_HOUR); what was not measured is left out."
+    )
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["endpoint", "variant", "begin"], name="one_row_a_measured_hour"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.variant} of {self.endpoint.name}, {self.begin:%Y-%m-%d %H:00}"

@@ -6,7 +6,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from invocations import pictures_kept, roll_ups, services, side_by_side
+from invocations import measured_hours, pictures_kept, roll_ups, services, side_by_side
 from invocations.experiments import process as experiment_process
 from invocations.experiments import services as experiments
 from invocations.warming import keeping as keeping_warm
@@ -37,6 +37,13 @@ def roll_up() -> None:
     """Sum up calls by hour and half day, and delete old ones; beat calls this each minute."""
     roll_ups.roll_up()
     roll_ups.drop_old()
+
+
+@shared_task
+def keep_measured_hours() -> None:
+    """Keep what SageMaker measured in the hours that are over, and delete old ones; for beat."""
+    measured_hours.keep()
+    measured_hours.drop_old()
 
 
 # The steps of endpoints and the checks of versions run in the same threads, and a model may load

@@ -144,6 +144,7 @@ def test_every_column_of_free_text_is_known() -> None:
         "invocations.Invocation.put_out", "invocations.Invocation.sent_as",
         "invocations.Warming.targets",
         "invocations.EndpointHour.times", "invocations.VersionHalfDay.times",
+        "invocations.MeasuredHour.figures",
         "endpoints.Endpoint.scaling_told", "endpoints.Endpoint.scale_schedule",
         "endpoints.Endpoint.variants",
         "endpoints.Endpoint.policy", "endpoints.Revision.policy",

@@ -56,6 +56,17 @@ def test_why_cloudwatch_does_not_say_is_told(mme: Mme, fake: FakePortal) -> None
     assert "latency_p99" in ran.out
 
 
+def test_of_a_week_the_hours_that_the_portal_keeps_are_told_all_the_same(
+    mme: Mme, fake: FakePortal
+) -> None:
+    week = METRICS | {"period_s": 10800}
+    fake.answers = [Says(document=week | {"sagemaker": {"problem": "Not now.", "series": SERIES}})]
+    ran = mme("metrics", "demo", "--range", "7d", url=fake.url, token="t")
+    assert "Not now." in ran.out
+    assert "invocations" in ran.out
+    assert ran.out.count("the slowest hour of each bin") == 1
+
+
 TOLD = EXAMPLE["containers"] | {
     "problem": None,
     "since": TIMES[0],

@@ -958,6 +958,9 @@ MESSAGES: dict[str, str] = {
         "자리를 만들려고 언로드할 때 호출되지 않은 시간(평균): {age}"
     ),
     "Nothing was measured in this time.": "이 시간 동안 측정된 값이 없습니다.",
+    "p50, p90 and p99 are those of the slowest hour of each bin.": (
+        "p50, p90, p99는 각 구간에서 가장 느린 한 시간의 값입니다."
+    ),
     "metric": "지표",
     "bins": "시간별 값",
     "highest": "최고",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _BARS = "▁▂▃▄▅▆▇█"
 #: What is no number of a bin: nothing was measured.
 _GAP = "·"
+_HOUR_S = 3600
 #: As many letters as a line of bars has.
 _WIDTH = 36
 
@@ -78,11 +79,14 @@ def _show(terminal: Terminal, found: Metrics) -> None:
         terminal.line("")
         terminal.line(title)
         known = [one for one in series if any(value is not None for value in one.values)]
+        hours = found.period_s > _HOUR_S and series is found.sagemaker.series
         if problem:
             terminal.line(problem)
-        elif not known:
+        if hours and known:
+            terminal.line(_("p50, p90 and p99 are those of the slowest hour of each bin."))
+        if not known and not problem:
             terminal.line(_("Nothing was measured in this time."))
-        else:
+        elif known and (hours or not problem):  # the portal keeps the hours that are over
             terminal.table(headings, [_row(one) for one in known])
     if found.versions:
         terminal.line("")
