@@ -106,8 +106,10 @@ def keep() -> int:
             try:
                 hours = _ask(endpoint, variant, at, until)
             except errors.AwsError as error:
-                said = "The hours of %s, %s, since %s are asked for again later: %s"
-                log.warning(said, endpoint.name, variant, at, error)
+                log.warning(
+                    "The hours of %s, %s, since %s are asked for again later: %s",
+                    *(endpoint.name, variant, at, error),
+                )
                 if isinstance(error, errors.Throttled):
                     return written
                 break

@@ -167,7 +167,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:models": Access(VIEWER),
     "endpoints:use": Access(VIEWER),
     "endpoints:metrics": Access(
-        VIEWER, queries=14, why="the head of the tabs, and calls, versions and changes"
+        VIEWER, queries=13, why="the head of the tabs, and calls, versions and changes"
     ),
     "endpoints:logs": Access(VIEWER),
     "endpoints:alarms": Access(VIEWER),

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from core import aws, clock, errors, remembered
 from endpoints.models import Endpoint
-from invocations import cloudwatch, container_page, log_lines
+from invocations import cloudwatch, container_page, log_lines, measured_hours
 from invocations.log_lines import LogSearch
 from invocations.windows import Range
 from localaws.tests.conftest import Hosting, s3_url, start
@@ -62,6 +62,13 @@ def test_calls_that_the_portal_did_not_make_are_measured(
         assert 0 < p50 <= p90 <= p99 < 60_000
     assert 0 < max(known("loaded_models")) <= 1
     assert 0 < known("memory_average")[-1] <= known("memory_maximum")[-1] < 100
+
+    # The same by hours, as they are kept.
+    week = measured_hours.measured(endpoint, Range.WEEK, clock.now())
+    assert week.problem is None
+    for name in ("invocations", "errors_4xx", "downloads", "loads", "unloads"):
+        assert sum(value or 0 for value in week.values[name]) == sum(known(name)), name
+    assert 0 < next(value for value in week.values["cache_hit"] if value is not None) < 1
 
 
 def test_the_page_of_the_containers_is_read(

@@ -49,6 +49,7 @@ from invocations.models import (
     Experiment,
     Invocation,
     LabelledPicture,
+    MeasuredHour,
     Picture,
     VersionHalfDay,
     Warming,
@@ -361,12 +362,16 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
 
 
 def _call_sums(count: int, endpoint: Endpoint, versions: list[Any]) -> None:
-    """Calls that are summed up already."""
+    """Calls that are summed up already, and hours that SageMaker measured."""
     hour = roll_ups.begin_of(clock.now(), roll_ups.HOUR)
     half = roll_ups.begin_of(clock.now(), roll_ups.HALF_DAY)
     sums = {"calls": 3, "cold": 1, "cold_known": 3, "last_call_at": hour}
     for number in range(count):
-        EndpointHour.objects.create(endpoint=endpoint, begin=hour - number * roll_ups.HOUR, **sums)
+        begin = hour - number * roll_ups.HOUR
+        EndpointHour.objects.create(endpoint=endpoint, begin=begin, **sums)
+        MeasuredHour.objects.create(
+            endpoint=endpoint, variant=ALONE, begin=begin, figures={"invocations": 3.0}
+        )
     for version in versions:
         VersionHalfDay.objects.create(endpoint=endpoint, version=version, begin=half, **sums)
 
