@@ -4,7 +4,7 @@ import base64
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _MARK = "mme-copy"
 _PART_BYTES = aws.PART_BYTES
-_MOST_PARTS = 10_000  # S3 User Guide, "Amazon S3 multipart upload limits"
+# S3 User Guide, "Amazon S3 multipart upload limits"; the last part may be smaller.
+MOST_PARTS, LEAST_PART_BYTES = 10_000, 5 << 20
+_COPIED_AT_ONCE = 4
 _ADDRESS_S = 60
 
 
@@ -45,32 +47,43 @@ def _client(bucket: str, timeouts: aws.Timeouts = aws.JOB) -> "S3Client":
 
 
 def upload(
-    *, bucket: str, key: str, file: IO[bytes], beat: Callable[[], None] | None = None
+    *,
+    bucket: str,
+    key: str,
+    file: IO[bytes],
+    beat: Callable[[], None] | None = None,
+    config: Any = None,
 ) -> None:
     """Stream ``file`` to ``key`` in parts; nothing is there until all of it is. A user waits.
 
     ``beat`` is called every second meanwhile; what it raises is raised when the upload has ended.
+    ``config``: a TransferConfig of core.aws, for other parts than usual.
     """
 
     client = _client(bucket, aws.PAGE)
 
     def work() -> None:
         with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
-            config = aws.TRANSFER if beat is None else aws.JOINING
-            client.upload_fileobj(file, bucket, key, Config=config)
+            usual = aws.TRANSFER if beat is None else aws.JOINING
+            client.upload_fileobj(file, bucket, key, Config=config or usual)
 
     if beat is None:
         work()
     else:
-        _beating(work, beat)
+        beating(work, beat=beat)
 
 
-def _beating(work: Callable[[], None], beat: Callable[[], None]) -> None:
-    with ThreadPoolExecutor(1) as threads:
-        working = threads.submit(work)
-        while not wait([working], timeout=1).done:
+def beating(*works: Callable[[], None], beat: Callable[[], None]) -> None:
+    """Do works that ask no database, each in a thread, and call ``beat`` every second meanwhile.
+
+    Raises what a work raises, when all have ended.
+    """
+    with ThreadPoolExecutor(len(works)) as threads:
+        working = [threads.submit(work) for work in works]
+        while wait(working, timeout=1).not_done:
             beat()
-        working.result()
+        for one in working:
+            one.result()
 
 
 def download(*, bucket: str, key: str) -> Iterator[bytes]:
@@ -90,6 +103,41 @@ def downloader(bucket: str) -> Callable[[str], Iterator[bytes]]:
             yield from client.get_object(Bucket=bucket, Key=key)["Body"].iter_chunks(1 << 20)
 
     return parts
+
+
+def joiner(bucket: str) -> Callable[[Sequence[str], str], None]:
+    """What makes one object of others of the bucket, given by their keys, in that order.
+
+    S3 does it, and no bytes travel. Each but the last has LEAST_PART_BYTES or more, and there are
+    at most MOST_PARTS. Other threads may call it: they ask the database nothing.
+    """
+    client = _client(bucket)
+
+    def join(keys: Sequence[str], key: str) -> None:
+        with aws.translated(phrase("writing %(uri)s", uri=f"s3://{bucket}/{key}")):
+            upload_id = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+
+            def part(number: int) -> "CompletedPartTypeDef":
+                done = client.upload_part_copy(
+                    Bucket=bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    CopySource={"Bucket": bucket, "Key": keys[number - 1]},
+                )
+                return {"PartNumber": number, "ETag": done["CopyPartResult"].get("ETag", "")}
+
+            try:
+                with ThreadPoolExecutor(_COPIED_AT_ONCE) as threads:
+                    parts = list(threads.map(part, range(1, len(keys) + 1)))
+                client.complete_multipart_upload(
+                    Bucket=bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}
+                )
+            except BaseException:
+                _give_up(client, bucket, key, upload_id)
+                raise
+
+    return join
 
 
 def exists(*, bucket: str, key: str) -> bool:
@@ -128,7 +176,7 @@ def publish(*, bucket: str, key: str, path: Path, beat: Callable[[], None]) -> N
         if size <= _PART_BYTES:
             _client(bucket).put_object(Bucket=bucket, Key=key, Body=file, IfNoneMatch="*")
         else:
-            _put_in_parts(bucket, key, file, max(_PART_BYTES, -(-size // _MOST_PARTS)), beat)
+            _put_in_parts(bucket, key, file, max(_PART_BYTES, -(-size // MOST_PARTS)), beat)
 
 
 def _put_in_parts(
@@ -179,7 +227,7 @@ def copy(*, bucket: str, source_key: str, key: str, beat: Callable[[], None]) ->
         with aws.translated(phrase("copying to %(uri)s", uri=f"s3://{bucket}/{key}")):
             client.copy(source, bucket, key, Config=aws.COPY)
 
-    _beating(work, beat)
+    beating(work, beat=beat)
 
 
 def copy_new(
@@ -215,7 +263,7 @@ def copy_new(
             else:
                 _copy_in_parts(client, bucket, key, source, size, mark)
 
-    _beating(work, beat)
+    beating(work, beat=beat)
     return base64.b64decode(said).hex()
 
 

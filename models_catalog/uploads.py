@@ -7,9 +7,10 @@ read in order and become a version, by the same service as every other upload.
 """
 
 import hashlib
+import io
 import logging
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO, Any
@@ -20,7 +21,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils.translation import gettext
 
-from core import clock, waiting
+from core import aws, clock, waiting
 from core.errors import CONFLICT, AwsError
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
@@ -41,8 +42,9 @@ log = logging.getLogger(__name__)
 KEPT = timedelta(days=1)
 #: A process that adds to an upload and dies keeps others out for so long.
 LEASE = timedelta(seconds=15)
-#: Below core.aws.TRANSFER's threshold, so that each stretch is one object, written at once.
-STRETCH_BYTES = (8 << 20) - 1
+#: Below core.aws.AT_ONCE's threshold, so that each stretch is one object, written at once. The web
+#: server hands on half as much (mmeportal/server/guard.py), and a little more.
+STRETCH_BYTES = (16 << 20) - 1
 MOST_STRETCHES, MOST_UNFINISHED = 20_000, 200
 #: A larger one is made a version by a worker, and the last request waits for it so long.
 AT_ONCE_BYTES, WAIT_S = 512 << 20, 20
@@ -266,7 +268,13 @@ def _keep(
             )
             uncommitted.append(stretch)
             try:
-                s3.upload(bucket=row.bucket, key=stretch.key, file=part, beat=lease.keep)  # type: ignore[arg-type]
+                s3.upload(
+                    bucket=row.bucket,
+                    key=stretch.key,
+                    file=part,  # type: ignore[arg-type]
+                    beat=lease.keep,
+                    config=aws.AT_ONCE,
+                )
             except AwsError as error:
                 said = gettext(
                     "The store did not take these bytes. What arrived before is kept, and the "
@@ -344,13 +352,14 @@ def finish(*, upload_pk: int) -> None:
     if not row.complete:
         _give_back(lease)
         return
+    joined = _Joined(row)
     try:
         services.upload_version(
             name=row.name,
             new=row.new,
             description=row.description,
             note=row.note,
-            file=_Joined(row),  # type: ignore[arg-type]
+            file=joined,  # type: ignore[arg-type]
             file_name=row.file_name,
             actor=row.owner,
             packing_choice=row.packing_choice,
@@ -358,6 +367,7 @@ def finish(*, upload_pk: int) -> None:
             store=DEFAULT_STORE if row.store is None else row.store.name,
             digests=[("sha256", bytes.fromhex(row.sha256))] if row.sha256 else [],
             beat=lease.keep,
+            stage=joined.stage(lease.keep),
             made=lambda version: lease.release(version=version),
         )
     except LeaseLost:
@@ -382,13 +392,47 @@ def finish_by_worker(*, upload_pk: int) -> None:
 
 
 class _Joined:
-    """The bytes of an upload, in order, as one file."""
+    """The bytes of an upload, in order, as one file; and the object that S3 makes of them."""
 
     def __init__(self, row: Upload) -> None:
-        keys = list(row.stretches.values_list("key", flat=True))
-        download = s3.downloader(row.bucket)  # it is read in the threads of a transfer
-        self._pieces = (piece for key in keys for piece in download(key))
+        self._row = row
+        self._stretches = list(row.stretches.all())
+        self._download = s3.downloader(row.bucket)  # it is read in the threads of a transfer
+        self._pieces = (piece for one in self._stretches for piece in self._download(one.key))
         self._piece = memoryview(b"")
+
+    def stage(self, beat: Callable[[], None]) -> Callable[[str, IO[bytes]], None] | None:
+        """What has S3 make one object of the stretches, while they are read and hashed.
+
+        None where the bytes are few, or most came in stretches that are too small for parts: they
+        are sent once more, then.
+        """
+        parts = _parts(self._stretches)
+        sent = sum(one.size for part in parts if len(part) > 1 for one in part)
+        if len(parts) < 2 or len(parts) > s3.MOST_PARTS or sent * 2 > self._row.length:
+            return None
+
+        def stage(key: str, file: IO[bytes]) -> None:
+            join = s3.joiner(self._row.bucket)
+            keys = [self._one_object(part) for part in parts]
+
+            def read() -> None:
+                while file.read(1 << 20):
+                    pass
+
+            s3.beating(lambda: join(keys, key), read, beat=beat)
+
+        return stage
+
+    def _one_object(self, part: list[Stretch]) -> str:
+        """The key of an object with the bytes of these; a new one where they are several."""
+        if len(part) == 1:
+            return part[0].key
+        # Below the upload's prefix, so it goes with the stretches.
+        key = f"{part[0].key}-{len(part)}"
+        data = b"".join(piece for one in part for piece in self._download(one.key))
+        s3.upload(bucket=self._row.bucket, key=key, file=io.BytesIO(data))
+        return key
 
     def read(self, size: int = -1) -> bytes:
         """So many bytes, fewer at the end alone: S3 takes no small part before the last."""
@@ -404,6 +448,16 @@ class _Joined:
             length += len(pieces[-1])
             self._piece = self._piece[taken:]
         return b"".join(pieces)
+
+
+def _parts(stretches: list[Stretch]) -> list[list[Stretch]]:
+    """Stretches that follow each other, by parts that S3 takes: all but the last large enough."""
+    parts: list[list[Stretch]] = [[]]
+    for one in stretches:
+        if sum(each.size for each in parts[-1]) >= s3.LEAST_PART_BYTES:
+            parts.append([])
+        parts[-1].append(one)
+    return parts
 
 
 def cancel(*, upload: Upload) -> None:

@@ -3,11 +3,13 @@
 from boto3.s3.transfer import TransferConfig
 
 from core import aws
+from mmeportal.server import guard
 from mmeportal.settings import *  # noqa: F403
 
 #: S3 takes no smaller ones.
 PART = 5 << 20
 aws.PART_BYTES = PART
+guard.STRETCH_BYTES = PART  # so an archive of two parts comes in two stretches, and S3 joins them
 aws.COPY = aws.JOINING = TransferConfig(
     multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=1
 )

@@ -2,17 +2,20 @@
 
 import base64
 import hashlib
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 from django.contrib.auth.models import User
 from django.test import Client
 
 from accounts import tokens
-from core import clock
+from core import aws, clock
 from core.errors import AwsError
 from models_catalog import s3, uploads
 from models_catalog.models import RegisteredModel, Upload, Version
@@ -94,6 +97,68 @@ def test_many_stretches_are_joined_in_order(
     assert Upload.objects.get().stretches.count() == 11
     assert caller.send(url, BYTES[-1:], len(BYTES) - 1).status_code == 204
     assert Version.objects.get().sha256 == hashlib.sha256(BYTES).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sent"),
+    [
+        ([6, 5, 1], 0),  # S3 takes a small part at the end alone
+        ([5, 2, 4, 7], 1),  # of two that are small one object is made
+        ([1] * 12, None),  # most would be sent once more anyway
+        ([11], None),
+    ],
+)
+def test_s3_joins_what_came_in_stretches_that_are_large_enough(
+    sizes: list[int], sent: int | None, caller: Caller, keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = random.Random(sum(sizes)).randbytes(sum(sizes) << 20)
+    url = caller.address(length=len(data))
+    joined: list[int] = []
+    real, uploaded = s3.joiner, s3.upload
+    monkeypatch.setattr(
+        s3,
+        "joiner",
+        lambda bucket: lambda found, key: (joined.append(len(found)), real(bucket)(found, key)),
+    )
+    offset = 0
+    for size in sizes[:-1]:
+        assert caller.send(url, data[offset : offset + (size << 20)], offset).status_code == 204
+        offset += size << 20
+    sends: list[str] = []
+    monkeypatch.setattr(
+        s3, "upload", lambda **given: (sends.append(given["key"]), uploaded(**given))
+    )
+    assert caller.send(url, data[offset:], offset).status_code == 204
+    version = Version.objects.get()
+    assert (version.size, version.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    stored = b"".join(s3.download(bucket=version.bucket, key=version.staging_key))
+    assert stored == data
+    assert keys() == {version.staging_key}, "nothing else is left"
+    if sent is None:
+        assert joined == []
+    else:
+        assert len(joined) == 1
+        assert len(sends) - 1 == sent, "the last stretch, and what was too small"
+
+
+def test_a_join_that_fails_leaves_nothing_and_is_done_again(
+    caller: Caller, keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = random.Random(7).randbytes(11 << 20)
+    url = caller.address(length=len(data))
+    assert caller.send(url, data[: 6 << 20], 0).status_code == 204
+    client = aws.s3()
+    with monkeypatch.context() as failing:
+        refused = ClientError({"Error": {"Code": "InternalError"}}, "UploadPartCopy")
+        failing.setattr(client, "upload_part_copy", Mock(side_effect=refused))
+        assert caller.send(url, data[6 << 20 :], 6 << 20).status_code >= 500
+    row = Upload.objects.get()
+    assert row.complete
+    assert row.version is None
+    assert list(s3.unfinished(bucket=row.bucket, prefix="")) == []
+    Upload.objects.update(check_after=clock.now())  # as if its pause had passed
+    uploads.finish(upload_pk=row.pk)
+    assert Version.objects.get().sha256 == hashlib.sha256(data).hexdigest()
 
 
 def test_what_tus_is_offered_is_told_to_anybody(db: None, settings: Any) -> None:
