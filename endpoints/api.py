@@ -209,7 +209,7 @@ class DifferenceOut(Schema):
 
     name: str = Field(
         description="As in the endpoint: `instance_type`, `instance_count`, `variants`, `image`, "
-        "`role_arn`, `owner`, `scaling`; or one of its `options`."
+        "`role_arn`, `store`, `owner`, `scaling`; or one of its `options`."
     )
     before: str
     after: str
@@ -486,6 +486,10 @@ class EndpointChange(Input):
         None, min_length=1, max_length=execution_roles.MOST,
         description="The execution role; for admins.",
     )  # fmt: skip
+    store: str | None = Field(
+        None, min_length=1, max_length=63,
+        description="The name of the store that it is to serve, in place of the one before.",
+    )  # fmt: skip
     options: OptionsIn | None = None
     owner: str | None = Field(None, min_length=1, max_length=150, description="A user's name.")
     policy: PolicyIn | None = Field(None, description="null: all calls move at once.")
@@ -675,6 +679,7 @@ def _change(body: EndpointChange) -> services.SettingsChange:
         variants=_asked_variants(body.variants),
         image=body.image,
         role_arn=body.role_arn,
+        store=body.store,
         policy=_policy(body.policy),
         reason=body.reason,
         options=body.options.dict(exclude_unset=True) if body.options else None,
@@ -1038,7 +1043,7 @@ def preview_teardown(request: HttpRequest, name: str, body: TeardownPlanIn) -> A
         "endpoint": endpoint.name,
         "deletes": [_resource(one) for one in deleted],
         "keeps": [_resource(one) for one in left],
-        "store": endpoint.model_data_url,
+        "store": endpoint.store_url,
     }
 
 
@@ -1215,7 +1220,7 @@ def _facts(endpoint: Endpoint) -> dict[str, Any]:
         "role_arn": endpoint.role_arn,
         "options": _options(endpoint.chosen),
         "owner": endpoint.owned_by.get_username() if endpoint.owned_by else None,
-        "store": endpoint.model_data_url,
+        "store": endpoint.store_url,
         "failure": str(failure) if endpoint.failure else None,
         "failure_code": failure.stable_code if endpoint.failure else None,
         "hint": str(hint) if endpoint.hint else None,

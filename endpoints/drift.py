@@ -27,6 +27,7 @@ from endpoints.models import Endpoint, Resource, Revision
 from endpoints.sagemaker import SageMakerConfig, SageMakerModel
 from endpoints.services import MAY_CHANGE_IMAGE, ChangeNotAllowed, SettingsChange
 from endpoints.variants import as_json
+from models_catalog import stores
 
 Require = Callable[[Endpoint], None]
 
@@ -152,6 +153,8 @@ def _accept_change(
     services.check_may_be_changed(row)
     old = services.serving_revision(row)
     _check_fits(row, old, found, actor)
+    if found.store != services.place_of(row, old):
+        services.name_places(row, old)
     if row.updating:
         services.withdraw(row)
     before = Endpoint(name=row.name)
@@ -181,12 +184,17 @@ def _accept_change(
 
 def _check_fits(row: Endpoint, old: Revision, found: Whole, actor: User | None) -> None:
     problems = adopting.misfits_of(found)
-    if found.model.data_url.rstrip("/") != row.model_data_url.rstrip("/"):
-        said = _("It serves %(store)s, and the endpoint %(endpoint)s another store.")
-        problems.append(said % {"store": found.model.data_url, "endpoint": row.name})
+    place, store = services.place_of(row, old), None
+    if found.store != place:
+        store = stores.at(*found.store)
+        if store is None:
+            said = _("It serves %(store)s, and the endpoint %(endpoint)s another store.")
+            problems.append(said % {"store": found.model.data_url, "endpoint": row.name})
     if problems:
         said = _("What runs cannot be accepted. %(why)s Nothing was changed. Put it back instead.")
         raise ValidationError(said % {"why": " ".join(problems)}, code=CONFLICT)
+    if store is not None:
+        services.check_may_serve(place, store, actor)
     same = (found.model.image, found.model.role_arn) == (old.image, old.role_arn)
     if not same and actor is not None and not actor.has_perm(MAY_CHANGE_IMAGE):
         raise ChangeNotAllowed(
@@ -198,6 +206,9 @@ def _want_found(row: Endpoint, old: Revision, before: Endpoint, found: Whole) ->
     """Set what the row wants to what is there; names that others gave are kept."""
     row.take(old)
     row.image, row.role_arn = found.model.image, found.model.role_arn
+    if found.store != services.place_of(row, old):
+        row.model_bucket, row.model_prefix = found.store
+        row.bucket, row.prefix = found.store
     row.instance_type, row.instance_count = found.config.instance_type, found.count
     row.options = replace(found.chosen, tags=old.chosen.tags).as_json()
     row.config_in_use = found.config.name

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +21,7 @@ from endpoints.models import (
     EndpointAlarm,
     Orphan,
     Running,
+    data_url,
     valid_endpoint_name,
     valid_instance_count,
 )
@@ -29,6 +31,7 @@ from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S, scheduled
 from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
 from models_catalog import stores
 from models_catalog.forms import offer_stores
+from models_catalog.models import Store
 
 
 def _end_date() -> forms.DateTimeField:
@@ -192,11 +195,16 @@ class _WithVariants(forms.Form):
             told["instance_type"], told["instance_count"] = "", 1
 
     def add_error(self, field: str | None, error: Any) -> None:
-        """What a service says of variants is shown at the second one."""
+        """What a service says of variants is shown at the second one.
+
+        What it says of a store is said of the form, where that offers none.
+        """
         if isinstance(error, forms.ValidationError) and hasattr(error, "error_dict"):
             told = error.error_dict
             if "variants" in told:
                 told["second_name"] = told.pop("variants")
+            if "store" in told and "store" not in self.fields:
+                told[NON_FIELD_ERRORS] = told.pop("store")
         super().add_error(field, error)
 
 
@@ -359,7 +367,8 @@ class OptionsForm(forms.Form):
     @property
     def more_is_open(self) -> bool:
         """Whether one of them has an error, or says something that is not preset."""
-        if any(field.errors for field in [*self.more, self["image"], self["role_arn"]]):
+        others = [self[name] for name in ("image", "role_arn", "store") if name in self.fields]
+        if any(field.errors for field in [*self.more, *others]):
             return True
         if self.is_bound:
             own = self.initial.get("owner")
@@ -399,7 +408,7 @@ class NewEndpointForm(_WithVariants, OptionsForm):
     store = forms.ChoiceField(
         required=False,
         label=_("Store"),
-        help_text=_("It serves all versions in there. It cannot be on another one later."),
+        help_text=_("It serves all versions in there."),
     )
     expires_at = _end_date()
     idle_hours = _idle_hours()
@@ -433,8 +442,7 @@ class NewEndpointForm(_WithVariants, OptionsForm):
         super().__init__(*args, **{"chosen": DeploymentOptions(), **kwargs})
         for name in ("image", "role_arn"):  # an image has the rights of the role
             self.fields[name].disabled = not may_change_image
-        here = [one for one in stores.offered() if one.region == settings.AWS_REGION]
-        offer_stores(self, here)
+        self.offer([one for one in stores.offered() if one.region == settings.AWS_REGION])
         choice = self.fields["instance_type"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(kind, _priced(kind)) for kind in settings.INSTANCE_TYPES]
@@ -444,6 +452,10 @@ class NewEndpointForm(_WithVariants, OptionsForm):
         self.fields["second_count"].widget.attrs["max"] = settings.MAX_INSTANCES
         # For the browser alone: the validator of the field refuses more.
         self.fields["instance_count"].widget.attrs["max"] = settings.MAX_INSTANCES
+
+    def offer(self, here: list[Store]) -> None:
+        """Let the field ``store`` choose one of those that can be served."""
+        offer_stores(self, here)
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -505,13 +517,27 @@ class ChangeForm(NewEndpointForm):
         help_text=_("Those of the tab Alarms."),
         widget=forms.CheckboxSelectMultiple,
     )
+    store = forms.ChoiceField(
+        required=False,
+        label=_("Store"),
+        help_text=_(
+            "It serves all versions in there. Those of the store before can be called no more."
+        ),
+    )
     remaining = forms.ChoiceField(
         label=_("Variants"),
         required=False,
         help_text=_("One that is not kept is deleted when the change is made."),
     )
 
-    def __init__(self, *args: object, alarms: Sequence[EndpointAlarm] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: object,
+        place: tuple[str, str],
+        alarms: Sequence[EndpointAlarm] = (),
+        **kwargs: Any,
+    ) -> None:
+        self._place = place
         super().__init__(*args, **kwargs)
         usual = gettext("For a canary, linear or rolling change. Empty: %(usual)s.")
         self.fields["percent"].help_text = usual % {"usual": USUAL_SHARE}
@@ -548,6 +574,28 @@ class ChangeForm(NewEndpointForm):
         """Keep what was chosen of the variants that there are."""
         remaining = told.pop("remaining", "")
         told["variants"] = tuple(one for one in rows if remaining in ("", one.name))
+
+    def offer(self, here: list[Store]) -> None:
+        """Let the field ``store`` choose another one than that before, where there is one."""
+        others = [one for one in here if (one.bucket, one.prefix) != self._place]
+        if not others:
+            del self.fields["store"]
+            return
+        choice = self.fields["store"]
+        assert isinstance(choice, forms.ChoiceField)
+        stays = gettext("as it is: %(url)s") % {"url": data_url(self._place)}
+        choice.choices = [("", stays), *((one.name, f"{one.name} – {one.url}") for one in others)]
+
+    @property
+    def other_store(self) -> str | None:
+        """The name of the store that a valid form chooses; None: it stays."""
+        return self.cleaned_data.get("store") or None
+
+    def offers(self, store: Store | None) -> bool:
+        """Whether it can choose this store."""
+        field = self.fields.get("store")
+        names = [name for name, _label in field.choices] if field else []  # type: ignore[attr-defined]
+        return store is not None and store.name in names
 
     @property
     def by_policy(self) -> DeploymentPolicy | None:

@@ -91,6 +91,18 @@ class Running:
         )
 
 
+def data_url(place: tuple[str, str]) -> str:
+    """SageMaker's ModelDataUrl of a bucket and a prefix."""
+    bucket, prefix = place
+    return f"s3://{bucket}/{prefix}/" if prefix else f"s3://{bucket}/"
+
+
+def on_hidden_stores(hidden: Hidden) -> Q:
+    """Endpoints that serve hidden stores, did so before or are to: their history tells of those."""
+    named = Revision.objects.exclude(model_bucket="").filter(hidden.of_place("model_"))
+    return hidden.of_place() | Q(pk__in=named.values("endpoint"))
+
+
 class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin compares the parents
     OldStatusQuerySet["Endpoint"], LeaseQuerySet["Endpoint"]
 ):
@@ -98,7 +110,7 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
 
     def without(self, hidden: Hidden) -> Self:
         """Leave those that serve hidden stores out."""
-        return self.exclude(hidden.of_place())
+        return self.exclude(on_hidden_stores(hidden))
 
     def shown(self) -> Self:
         """Endpoints that are not gone, newest first, with their resources."""
@@ -245,8 +257,19 @@ class Endpoint(OldStatus, Leased):
         help_text="Also SageMaker's EndpointName.",
     )
     revision = models.PositiveIntegerField(default=1)
+    # Of the store whose versions it serves now.
     bucket = models.CharField(max_length=63)
     prefix = models.CharField(max_length=900, blank=True)
+    model_bucket = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the store that it is to serve; empty: its store was never changed.",
+    )
+    model_prefix = models.CharField(
+        max_length=900, blank=True, default="", db_default="", help_text="The same."
+    )
     image = models.CharField(max_length=255)
     role_arn = models.CharField(max_length=2048)
     instance_type = models.CharField(max_length=40)
@@ -494,8 +517,32 @@ class Endpoint(OldStatus, Leased):
 
     @property
     def model_data_url(self) -> str:
-        """SageMaker's ModelDataUrl: the store (DG/create-multi-model-endpoint)."""
-        return f"s3://{self.bucket}/{self.prefix}/" if self.prefix else f"s3://{self.bucket}/"
+        """SageMaker's ModelDataUrl, as it is wanted: the store (DG/create-multi-model-endpoint)."""
+        return data_url(self.place)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Bucket and prefix of the store that it is to serve."""
+        if self.model_bucket:
+            return self.model_bucket, self.model_prefix
+        return self.serves_from
+
+    @property
+    def serves_from(self) -> tuple[str, str]:
+        """The same of the store that it serves now; another one while that is being changed."""
+        return self.bucket, self.prefix
+
+    @property
+    def store_url(self) -> str:
+        """The ModelDataUrl of what serves now."""
+        return data_url(self.serves_from)
+
+    @property
+    def all_data_urls(self) -> set[str]:
+        """The ModelDataUrls of all that the portal made, or is to make, for it."""
+        named = [one.place for one in self.revisions.all()]
+        places = {self.place, self.serves_from, *(one for one in named if one is not None)}
+        return {data_url(one) for one in places}
 
     @property
     def model_name(self) -> str:
@@ -855,7 +902,10 @@ class Revision(models.Model):
 
     #: SageMaker did not make these: another one went on serving.
     NOT_MADE = (State.WITHDRAWN, State.REFUSED, State.ROLLED_BACK)
-    FACTS = ("image", "role_arn", "instance_type", "instance_count", "variants", "options")
+    FACTS = (
+        *("image", "role_arn", "instance_type", "instance_count", "variants", "options"),
+        *("model_bucket", "model_prefix"),
+    )
     # With these, what an endpoint's row takes over from a revision.
     NAMES = (
         *("model_revision", "config_revision", "config_count", "config_variants"),
@@ -871,6 +921,14 @@ class Revision(models.Model):
     instance_count = models.PositiveIntegerField()
     variants = models.JSONField(null=True, blank=True)
     options = models.JSONField(null=True, blank=True, help_text="As the endpoint's.")
+    model_bucket = models.CharField(
+        max_length=63,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of its store; empty: the endpoint's, which was never changed.",
+    )
+    model_prefix = models.CharField(max_length=900, blank=True, default="", db_default="")
     model_revision = models.PositiveIntegerField(null=True, blank=True)
     config_revision = models.PositiveIntegerField(null=True, blank=True)
     config_count = models.PositiveIntegerField(null=True, blank=True)
@@ -907,6 +965,11 @@ class Revision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.endpoint.name} r{self.number}"
+
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """Bucket and prefix of its store; None: the endpoint's, which was never changed."""
+        return (self.model_bucket, self.model_prefix) if self.model_bucket else None
 
     @property
     def size(self) -> Running:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from endpoints import options, prices, quotas, scaling, services
 from endpoints.limits import Limits
@@ -17,6 +17,7 @@ from endpoints.prices import Cost, PriceList
 from endpoints.reconciler import change_calls, creation_calls, scaling_calls
 from endpoints.sagemaker import Call
 from endpoints.variants import Variants
+from models_catalog.models import Version
 
 #: The facts that a plan compares, as the API names them, in the order of the page.
 _FACTS = {
@@ -25,6 +26,7 @@ _FACTS = {
     "variants": gettext_lazy("Variants"),
     "image": gettext_lazy("Container image"),
     "role_arn": gettext_lazy("Execution role"),
+    "store": gettext_lazy("Store"),
     "scaling": gettext_lazy("Autoscaling"),
     "owner": gettext_lazy("Owner"),
     **options.LABELS,
@@ -48,7 +50,7 @@ class Difference:
     @property
     def is_option(self) -> bool:
         """Whether it needs its name beside it to be understood."""
-        return self.name in options.LABELS
+        return self.name == "store" or self.name in options.LABELS
 
 
 @dataclass(frozen=True)
@@ -213,6 +215,7 @@ def plan_change(
     now = _facts(endpoint) | {
         "image": serving.image if serving is not None else endpoint.image,
         "role_arn": serving.role_arn if serving is not None else endpoint.role_arn,
+        "store": endpoint.store_url,
         "instance_type": running.instance_type or endpoint.instance_type,
         "instance_count": str(running.instance_count),
         "variants": str(running),
@@ -225,8 +228,8 @@ def plan_change(
     then = _facts(row) | _options(row)
     if not (running.variants or row.requested.variants):
         del then["variants"]
-    preset = PRESET.said() | {"role_arn": then["role_arn"]}
-    # What was never chosen, and is not now, is not worth a line, nor is a role that stays.
+    preset = PRESET.said() | {name: then[name] for name in ("role_arn", "store")}
+    # What was never chosen, and is not now, is not worth a line; nor is a role or store that stays.
     compared = [
         Difference(name, now[name], value)
         for name, value in then.items()
@@ -239,7 +242,11 @@ def plan_change(
         idle_hours=row.idle_hours,
         is_new=False,
         withdraws=endpoint.revision if endpoint.updating else None,
-        notes=[*filter(None, [row.image_note]), *_of_quotas(calls, running, row)],
+        notes=[
+            *filter(None, [row.image_note]),
+            *_of_stores(endpoint, row),
+            *_of_quotas(calls, running, row),
+        ],
         calls=calls,
         afterwards=afterwards,
         differs=[one for one in compared if one.before != one.after],
@@ -251,6 +258,32 @@ def plan_change(
         else known.cost(row.instance_type, running.instance_count),
         up_to=None if row.limits is None else known.cost(row.instance_type, row.limits.highest),
     )
+
+
+def _of_stores(endpoint: Endpoint, row: Endpoint) -> list[str]:
+    """Which versions can be called no more, and which can, where the store is another one."""
+    if endpoint.serves_from == row.place:
+        return []
+    before, after = (
+        {"number": Version.objects.ready().filter(bucket=bucket, prefix=prefix).count(), "url": url}
+        for (bucket, prefix), url in (
+            (endpoint.serves_from, endpoint.store_url),
+            (row.place, row.model_data_url),
+        )
+    )
+    no_more = ngettext(
+        "%(number)s version of %(url)s is no longer served; callers of its target model get an "
+        "error.",
+        "%(number)s versions of %(url)s are no longer served; callers of their target models get "
+        "an error.",
+        before["number"],
+    )
+    then = ngettext(
+        "It serves %(number)s version of %(url)s then.",
+        "It serves %(number)s versions of %(url)s then.",
+        after["number"],
+    )
+    return [no_more % before, then % after]
 
 
 def _of_quotas(calls: list[Call], running: Running, row: Endpoint) -> list[str]:
@@ -308,7 +341,7 @@ def _facts(row: Endpoint) -> dict[str, str]:
     owner = row.owned_by
     facts = {name: str(getattr(row, name)) for name in _OF_ROW}
     facts |= {"owner": owner.get_username() if owner else "–"}
-    return facts | {"variants": str(row.requested)}
+    return facts | {"store": row.model_data_url, "variants": str(row.requested)}
 
 
 def _options(row: Endpoint | Revision) -> dict[str, str]:

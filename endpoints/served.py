@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from endpoints.models import Endpoint
@@ -22,8 +23,10 @@ def endpoints_of(version: Version) -> Iterator[Use]:
 
 
 def on_store(store: Store) -> Iterator[str]:
-    """A sentence for each endpoint on a store that is not gone."""
-    rows = Endpoint.objects.filter(bucket=store.bucket, prefix=store.prefix, gone_at=None)
+    """A sentence for each endpoint on a store, or on its way there, that is not gone."""
+    serves = Q(bucket=store.bucket, prefix=store.prefix)
+    is_to = Q(model_bucket=store.bucket, model_prefix=store.prefix)
+    rows = Endpoint.objects.filter(serves | is_to, gone_at=None)
     for endpoint in rows.order_by("name")[:_NAMED]:
         said = _("The endpoint %(name)s is on it (%(state)s).")
         yield said % {"name": endpoint.name, "state": endpoint.get_state_display()}

@@ -38,6 +38,7 @@ from endpoints.models import (
     Resource,
     Revision,
     Running,
+    data_url,
     name_taken,
     name_taken_until_gone,
     valid_instance_count,
@@ -56,7 +57,7 @@ from endpoints.variants import (
     types_of,
     weighed,
 )
-from models_catalog import stores
+from models_catalog import secrecy, stores
 from models_catalog.models import Store
 
 MAY_CHANGE_IMAGE = "endpoints.change_image"
@@ -383,6 +384,10 @@ class SettingsChange:
     instance_count: int | None = None
     image: str | None = None
     role_arn: str | None = None
+    #: The name of the store that it is to serve.
+    store: str | None = None
+    #: The same by bucket and prefix, where a revision is gone back to.
+    place: tuple[str, str] | None = None
     #: All that it is to have, in place of a type and a number.
     variants: Variants | None = None
     #: Other weights of the variants that it has, by their names.
@@ -408,6 +413,7 @@ def back_to(*, endpoint: Endpoint, number: int) -> SettingsChange:
         variants=found.size.parts,
         image=found.image,
         role_arn=found.role_arn,
+        place=found.place,
         options=found.chosen,
         back_to=number,
     )
@@ -422,16 +428,18 @@ def request_change(
 ) -> Endpoint:
     """Record that a living endpoint is to be another one; the reconciler updates it.
 
-    It serves meanwhile. Where the image, the role or an option of the container differs it gets a
-    new SageMaker model and config, where a type, the names of variants or an option of the
-    instances differ a new config; where counts or weights alone differ it keeps both. Another owner
-    is no revision. A change that SageMaker has not been asked for yet is withdrawn by the next one.
+    It serves meanwhile. Where the image, the role, the store or an option of the container differs
+    it gets a new SageMaker model and config, where a type, the names of variants or an option of
+    the instances differ a new config; where counts or weights alone differ it keeps both. Another
+    owner is no revision. A change that SageMaker has not been asked for yet is withdrawn by the
+    next one.
     ``require`` is called with the locked row before anything is changed, and may raise. Idempotent:
     what it is already changes nothing.
 
     Raises ValidationError, by field, with nothing changed; its code is CONFLICT where the endpoint
     does not serve, or is being updated. Raises ChangeNotAllowed where ``actor`` may give it no
     other image or role: an image runs with the execution role, so who chooses it has the rights.
+    Raises NotPermitted where ``actor`` may not write to the store before, or to the one after.
     Raises an AwsError where ECR could not be asked for another image (images.py).
     """
     note = ""
@@ -478,6 +486,10 @@ def _request_change(
                 _("Only admins may give an endpoint another role. Nothing was changed.")
             )
         execution_roles.check(wanted["role_arn"])
+    place = _wanted_place(row, old, change, actor)
+    if place != place_of(row, old):
+        name_places(row, old)
+        wanted |= {"model_bucket": place[0], "model_prefix": place[1]}
     # What it has already stays allowed, where a rule has changed since.
     if chosen != old.chosen or parts != old.size.parts:
         for one in parts:
@@ -535,6 +547,59 @@ def _request_change(
     return row
 
 
+def place_of(row: Endpoint, revision: Revision) -> tuple[str, str]:
+    """Bucket and prefix of the store of a revision."""
+    return revision.place or row.serves_from
+
+
+def name_places(row: Endpoint, old: Revision) -> None:
+    """Write down the store of each revision, as the endpoint gets another one for the first time.
+
+    ``old`` is the revision that serves.
+    """
+    unnamed = row.revisions.filter(model_bucket="")
+    unnamed.update(model_bucket=row.bucket, model_prefix=row.prefix)
+    old.model_bucket, old.model_prefix = place_of(row, old)
+
+
+def _wanted_place(
+    row: Endpoint, old: Revision, change: SettingsChange, actor: User | None
+) -> tuple[str, str]:
+    """Bucket and prefix of the store that is to be served. Raises as `check_may_serve`."""
+    before = place_of(row, old)
+    if change.store is None and change.place in (None, before):
+        return before
+    now = stores.at(*before)
+    if change.store is not None and now is not None and now.name == change.store:
+        return before
+    if change.store is not None:
+        found = _store_for(change.store)
+    else:
+        found = _store_at(change.place or before)
+    check_may_serve(before, found, actor)
+    return found.bucket, found.prefix
+
+
+def _store_at(place: tuple[str, str]) -> Store:
+    found = stores.at(*place)
+    if found is None:
+        said = _("There is no store at %(url)s, or you may not see it. Nothing was changed.")
+        told = ValidationError(said % {"url": data_url(place)}, code=CONFLICT)
+        raise ValidationError({"store": told})
+    return _store_for(found.name)
+
+
+def check_may_serve(before: tuple[str, str], after: Store, actor: User | None) -> None:
+    """Keep ``after`` from being retired, and see that ``actor`` may move an endpoint there.
+
+    Its versions get what serves them, and those of the store before lose it, so that is for who may
+    write to both. Raises ValidationError of the field ``store``, and NotPermitted.
+    """
+    for one in filter(None, (stores.at(*before), after)):
+        secrecy.check_may_write(one, actor)
+    stores.hold(after)
+
+
 def _before_and_after(row: Endpoint, old: Revision) -> dict[str, str]:
     """What the event of a change says: the size, and what else differs."""
     before, after = [str(old.size)], [str(row.requested)]
@@ -542,6 +607,8 @@ def _before_and_after(row: Endpoint, old: Revision) -> dict[str, str]:
         before, after = [*before, old.image], [*after, row.image]
     if old.role_arn != row.role_arn:
         before, after = [*before, old.role_arn], [*after, row.role_arn]
+    if place_of(row, old) != row.place:
+        before, after = [*before, data_url(place_of(row, old))], [*after, row.model_data_url]
     with override("en"):  # the log keeps one language's words
         for name, was, now in old.chosen.differences(row.chosen):
             before.append(f"{name}: {was}")
@@ -678,6 +745,7 @@ def _want(row: Endpoint, old: Revision, wanted: dict[str, Any]) -> None:
     for name, value in wanted.items():
         setattr(row, name, value)
     same_model = row.image == old.image and row.role_arn == old.role_arn
+    same_model = same_model and row.place == place_of(row, old)
     same_model = same_model and row.chosen.of_model == old.chosen.of_model
     same_parts = same_configs(row.requested.parts, old.size.parts)
     same_parts = same_parts and row.chosen.of_config == old.chosen.of_config

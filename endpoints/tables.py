@@ -15,7 +15,7 @@ from core import clock
 from core.tables import Choice, Column, Search, Table
 from endpoints import last_calls, prices
 from endpoints.last_calls import CallsToday
-from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision
+from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision, data_url
 from endpoints.planning import Difference
 from endpoints.prices import Total
 from endpoints.spending import IDLE_TOLD, so_far
@@ -257,6 +257,8 @@ def _differences(before: Revision, row: Revision) -> Iterator[Difference]:
         "image": (before.image, row.image),
         "role_arn": (before.role_arn, row.role_arn),
     }
+    if before.place is not None and row.place is not None:
+        facts["store"] = (data_url(before.place), data_url(row.place))
     for name, (was, now) in facts.items():
         if was != now:
             yield Difference(name, was, now)

@@ -54,6 +54,7 @@ from endpoints.forms import (
 from endpoints.models import Endpoint, Revision
 from endpoints.options import DeploymentOptions
 from endpoints.tabs import list_tabs
+from models_catalog import stores
 from models_catalog.models import Version
 
 _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
@@ -391,6 +392,9 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
     back = endpoint.revisions.filter(number=number).first()
     facts: Endpoint | Revision = back or endpoint
     size, owner = back.size if back else endpoint.requested, endpoint.owned_by
+    # Of the revision to go back to, where that one is another.
+    place = (back.place or endpoint.place) if back else endpoint.place
+    store = stores.at(*place) if place != endpoint.place else None
     form = ChangeForm(
         request.POST if request.method == "POST" else None,
         chosen=facts.chosen,
@@ -400,8 +404,9 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             "role_arn": facts.role_arn,
             "owner": owner.get_username() if owner else "",
             **presets.of_instances(request.GET),
-            "store": request.GET.get("store", ""),
+            "store": store.name if store else request.GET.get("store", ""),
         },
+        place=endpoint.place,
         may_change_image=request.user.has_perm(services.MAY_CHANGE_IMAGE),
         alarms=[one for one in alarms.of_endpoint(endpoint) if not one.removing],
     )
@@ -412,6 +417,9 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
             variants=told["variants"],
             image=told["image"] or None,
             role_arn=told["role_arn"] or None,
+            store=form.other_store,
+            # One that cannot be chosen is refused by the service, with the reason.
+            place=None if form.other_store or form.offers(store) else place,
             policy=form.by_policy,
             reason=told["reason"],
             options=form.options,

@@ -20,7 +20,7 @@ from core.badges import Badge
 from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence, phrase
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, on_hidden_stores
 from endpoints.variants import ALONE
 from models_catalog.hidden import Hidden
 from models_catalog.models import RegisteredModel
@@ -87,7 +87,7 @@ def new_uid() -> str:
 
 
 def _hidden_endpoints(hidden: Hidden) -> "models.QuerySet[Endpoint]":
-    return Endpoint._base_manager.filter(hidden.of_place())
+    return Endpoint._base_manager.filter(on_hidden_stores(hidden))
 
 
 class InvocationQuerySet(LeaseQuerySet["Invocation"]):

@@ -29,10 +29,13 @@ class Hidden:
         found = Q(**{f"{field}__in": self.stores})
         return found | Q(**{f"{field}__isnull": True}) if self.default else found
 
-    def of_place(self) -> Q:
-        """Rows whose columns ``bucket`` and ``prefix`` are a hidden store's."""
-        found = _any(self.places)
-        return found | ~_any(self.added) if self.default else found
+    def of_place(self, begin: str = "") -> Q:
+        """Rows whose columns ``bucket`` and ``prefix`` are a hidden store's.
+
+        ``begin``: what the names of the columns begin with.
+        """
+        found = _any(self.places, begin)
+        return found | ~_any(self.added, begin) if self.default else found
 
     def of_key(self) -> Q:
         """Rows whose columns ``bucket`` and ``key`` are below a hidden store's prefix."""
@@ -40,10 +43,10 @@ class Hidden:
         return found | ~_below(self.added) if self.default else found
 
 
-def _any(places: tuple[tuple[str, str], ...]) -> Q:
+def _any(places: tuple[tuple[str, str], ...], begin: str) -> Q:
     found = Q(pk__in=())
     for bucket, prefix in places:
-        found |= Q(bucket=bucket, prefix=prefix)
+        found |= Q(**{f"{begin}bucket": bucket, f"{begin}prefix": prefix})
     return found
 
 

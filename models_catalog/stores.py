@@ -110,6 +110,12 @@ def chosen(name: str) -> Store:
     return found
 
 
+def at(bucket: str, prefix: str) -> Store | None:
+    """The store at this place, where who asks may see one there, be it retired."""
+    here = (one for one in listed() if (one.bucket, one.prefix) == (bucket, prefix))
+    return next(here, None)
+
+
 def for_upload(*, model: str, store: str, actor: User | None) -> Store:
     """Where an upload for ``model`` goes: where the model is, or for a new one where it is asked.
 

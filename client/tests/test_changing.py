@@ -87,6 +87,12 @@ def test_another_role_is_asked_for(mme: Mme, fake: FakePortal) -> None:
     assert [json.loads(one.body)["role_arn"] for one in fake.requests] == [role, role]
 
 
+def test_another_store_is_asked_for(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(202, document=ENDPOINT)]
+    assert mme(*UPDATE, "--store", "team-a", url=fake.url, token="t").code == 0
+    assert json.loads(fake.requests[0].body)["store"] == "team-a"
+
+
 def test_several_are_torn_down_or_none(mme: Mme, fake: FakePortal) -> None:
     other = SERVING | {"name": "other"}
     fake.answers = [

@@ -157,7 +157,7 @@ class ConfigKind(ResourceKind):
             "tags": _tags(endpoint),
             **({"variants": said.variants} if said.variants else {}),
             "options": endpoint.chosen,
-            **({"bucket": endpoint.bucket} if endpoint.chosen.capture_percent else {}),
+            **({"bucket": endpoint.place[0]} if endpoint.chosen.capture_percent else {}),
         }
 
     def delete(self, name: str) -> None:
@@ -232,7 +232,7 @@ class EarlierModelKind(ModelKind):
         raise NotImplementedError("a revision that is not wanted any more is not created")
 
     def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
-        return found.facts["store"] == endpoint.model_data_url
+        return found.facts["store"] in endpoint.all_data_urls
 
 
 class OutsideModelKind(EarlierModelKind):

@@ -480,6 +480,7 @@ class Run:
         for one in endpoint.revisions.filter(state=Revision.State.SERVING):
             self.outcomes[one.number] = {"state": Revision.State.REPLACED, "settled_at": now}
         self.outcomes[endpoint.revision] = {"state": Revision.State.SERVING, "settled_at": now}
+        endpoint.bucket, endpoint.prefix = endpoint.place
         code, facts = "endpoint.updated", {**self._revision(), **size_of(endpoint)}
         if endpoint.requested.variants:
             code = "endpoint.updated_variants"

@@ -25,7 +25,10 @@ _WRITTEN = (
 _OF_RESOURCE = (*("state", "sagemaker_status", "arn", "created_at", "changed_at", "gone_at"),)
 _OF_OUTSIDE = ("revision", "instance_type", "instance_count", "variants")
 # Of an update; whoever asks for another change meanwhile goes before.
-_OF_UPDATE = ("revision", "update_state", "update_asked_at", *Revision.FACTS, *Revision.NAMES)
+_OF_UPDATE = (
+    *("revision", "update_state", "update_asked_at", "bucket", "prefix"),
+    *(*Revision.FACTS, *Revision.NAMES),
+)
 
 
 @transaction.atomic
@@ -76,7 +79,7 @@ def write(run: Run) -> None:
     if gone:
         row.state, row.sagemaker_status, row.gone_at = Endpoint.State.GONE, "", now
         row.say(failure=None, hint=None)
-        facts = {"name": row.name, "store": row.model_data_url}
+        facts = {"name": row.name, "store": row.store_url}
         events.append(NewEvent("endpoint.gone", facts, Event.Level.SUCCESS))
     Endpoint.objects.release(row, **{name: getattr(row, name) for name in written})
     instance_runs.note(row, set() if run.gone else instance_runs.parts_of(seen), at=now)

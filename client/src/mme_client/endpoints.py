@@ -160,6 +160,7 @@ class Endpoints(Noun):
         variants: Sequence[Mapping[str, Any]] | None = None,
         image: str = "",
         role_arn: str = "",
+        store: str = "",
         options: Mapping[str, Any] | None = None,
         owner: str = "",
         policy: Mapping[str, Any] | None = None,
@@ -167,9 +168,10 @@ class Endpoints(Noun):
     ) -> Endpoint:
         """Change a living endpoint; what is not named stays. It serves meanwhile.
 
-        ``variants``: all that it is to have, as ``create`` takes them. ``policy``: how SageMaker is
-        to make it, ``{"kind": "canary", "percent": 10, "wait_s": 300, "alarms": ["errors"]}``. Of
-        ``options``, None is AWS's preset; in ``environment`` and ``tags`` it takes a name out.
+        ``variants``: all that it is to have, as ``create`` takes them. ``store``: the name of the
+        one that it is to serve in place of that before. ``policy``: how SageMaker is to make it,
+        ``{"kind": "canary", "percent": 10, "wait_s": 300, "alarms": ["errors"]}``. Of ``options``,
+        None is AWS's preset; in ``environment`` and ``tags`` it takes a name out.
         ``wait_for_change`` waits for what this gives.
         """
         document = _given(
@@ -178,6 +180,7 @@ class Endpoints(Noun):
             variants=variants,
             image=image,
             role_arn=role_arn,
+            store=store,
             options=dict(options or {}),
             owner=owner,
             policy=policy,
@@ -196,6 +199,7 @@ class Endpoints(Noun):
         weights: Mapping[str, float] | None = None,
         image: str = "",
         role_arn: str = "",
+        store: str = "",
         options: Mapping[str, Any] | None = None,
         owner: str = "",
         policy: Mapping[str, Any] | None = None,
@@ -213,6 +217,7 @@ class Endpoints(Noun):
             weights=weights,
             image=image,
             role_arn=role_arn,
+            store=store,
             options=dict(options or {}),
             owner=owner,
             policy=policy,

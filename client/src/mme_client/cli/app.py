@@ -1310,6 +1310,7 @@ UntilServing = Annotated[
     "mme endpoint update demo --variant AllTraffic=ml.m5.large:1:9 --variant new=ml.m5.xlarge:1:1",
     "mme endpoint update demo --env OMP_NUM_THREADS=2 --startup-timeout 600 --wait",
     "mme endpoint update demo --type ml.m5.xlarge --policy canary:10%:300s --alarm demo-errors",
+    "mme endpoint update demo --store default --plan",
     "mme endpoint update demo --count 2 --plan",
 )  # fmt: skip
 def endpoint_update(
@@ -1325,6 +1326,15 @@ def endpoint_update(
     variant: Variant = None,
     image: Image = "",
     role: Role = "",
+    store: Annotated[
+        str,
+        typer.Option(
+            "--store",
+            metavar="STORE",
+            help=_("Another store to serve; versions of the one before can be called no more."),
+            show_default=False,
+        ),
+    ] = "",
     cache: Cache = None,
     env: Env = None,
     startup_timeout: StartupTimeout = None,
@@ -1370,8 +1380,9 @@ def endpoint_update(
     )  # fmt: skip
     serving.update(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],
-        image=image, role=role, options=options, owner=owner, policy=policy, alarms=alarm or [],
-        reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout,
+        image=image, role=role, store=store, options=options, owner=owner, policy=policy,
+        alarms=alarm or [], reason=reason, plan=plan, wait=wait, json=json, quiet=quiet,
+        timeout=timeout,
     )  # fmt: skip
 
 

@@ -397,6 +397,9 @@ MESSAGES: dict[str, str] = {
     "The execution role of the containers; for admins.": (
         "컨테이너의 실행 역할입니다. 관리자만 지정할 수 있습니다."
     ),
+    "Another store to serve; versions of the one before can be called no more.": (
+        "제공할 다른 저장소입니다. 이전 저장소의 버전은 더 이상 호출할 수 없습니다."
+    ),
     "differs": "달라진 점",
     "From where it was asked for: page, api, mme.": "요청한 경로입니다: page, api, mme.",
     "calls today": "오늘 호출",

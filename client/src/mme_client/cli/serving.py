@@ -103,6 +103,7 @@ def update(
     variants: list[str],
     image: str,
     role: str,
+    store: str,
     options: dict[str, Any],
     owner: str,
     policy: str,
@@ -117,7 +118,8 @@ def update(
     """Change a living endpoint; with ``wait``, until it serves so; or show its plan."""
     rows = weighing.variants(variants)
     by_policy = weighing.policy(policy, alarms)
-    if not (instance_type or instance_count or rows or image or role or options or owner):
+    said = (instance_type, instance_count, rows, image, role, store, options, owner)
+    if not any(said):
         raise WrongUse(
             _("Say what to change: --type, --count, --variant, --image, or another option.")
         )
@@ -131,6 +133,7 @@ def update(
                 variants=rows,
                 image=image,
                 role_arn=role,
+                store=store,
                 options=options,
                 owner=owner,
                 policy=by_policy,
@@ -144,6 +147,7 @@ def update(
             variants=rows,
             image=image,
             role_arn=role,
+            store=store,
             options=options,
             owner=owner,
             policy=by_policy,
