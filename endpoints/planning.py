@@ -265,25 +265,25 @@ def _of_stores(endpoint: Endpoint, row: Endpoint) -> list[str]:
     if endpoint.serves_from == row.place:
         return []
     before, after = (
-        {"number": Version.objects.ready().filter(bucket=bucket, prefix=prefix).count(), "url": url}
-        for (bucket, prefix), url in (
-            (endpoint.serves_from, endpoint.store_url),
-            (row.place, row.model_data_url),
-        )
+        Version.objects.ready().filter(bucket=bucket, prefix=prefix).count()
+        for bucket, prefix in (endpoint.serves_from, row.place)
     )
     no_more = ngettext(
         "%(number)s version of %(url)s is no longer served; callers of its target model get an "
         "error.",
         "%(number)s versions of %(url)s are no longer served; callers of their target models get "
         "an error.",
-        before["number"],
+        before,
     )
     then = ngettext(
         "It serves %(number)s version of %(url)s then.",
         "It serves %(number)s versions of %(url)s then.",
-        after["number"],
+        after,
     )
-    return [no_more % before, then % after]
+    return [
+        no_more % {"number": before, "url": endpoint.store_url},
+        then % {"number": after, "url": row.model_data_url},
+    ]
 
 
 def _of_quotas(calls: list[Call], running: Running, row: Endpoint) -> list[str]:

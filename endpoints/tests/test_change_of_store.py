@@ -115,12 +115,10 @@ def test_one_that_sagemaker_refuses_leaves_the_store_before_serving(
 CALLS = 26
 
 
-def crash(
-    serving: Endpoint, account: Account, at: int, *, after_acting: bool, outcome: str
-) -> None:
+def crash(serving: Endpoint, account: Account, at: int, outcome: str) -> None:
     account.roll_back_with, before = outcome, serving.store_url
     endpoint = request(serving, MOVE)
-    account.crash_at, account.crash_after_acting = account.calls + at, after_acting
+    account.crash_at, account.crash_after_acting = account.calls + at, True
     endpoint, _crashes = survive(endpoint, "present")
     left = {"demo-r1": before} if outcome else {"demo-r2": URL}
     assert urls(account) == left
@@ -133,20 +131,19 @@ def crash(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("outcome", ["", "It does not start."])
 @pytest.mark.parametrize("at", range(CALLS))
 def test_a_crash_at_any_call(
-    serving: Endpoint, team_a: Store, account: Account, at: int, after_acting: bool, outcome: str
+    serving: Endpoint, team_a: Store, account: Account, at: int, outcome: str
 ) -> None:
-    crash(serving, account, at, after_acting=after_acting, outcome=outcome)
+    crash(serving, account, at, outcome)
 
 
 @pytest.mark.parametrize(("at", "outcome"), [(3, ""), (3, "It does not start."), (6, "")])
 def test_a_crash_after_some_calls(
     serving: Endpoint, team_a: Store, account: Account, at: int, outcome: str
 ) -> None:
-    crash(serving, account, at, after_acting=True, outcome=outcome)
+    crash(serving, account, at, outcome)
 
 
 def test_a_model_that_nobody_saw_before_the_change_was_withdrawn_goes_too(
