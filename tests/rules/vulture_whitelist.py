@@ -154,7 +154,6 @@ _.headers_to_sign
 
 # The permission matrix (tests/rules/test_access.py), and Django's path converters.
 _.LEVELS
-_.ACCESS
 _.leads_to_login
 _.LED_TO_LOG_IN
 _.regex
