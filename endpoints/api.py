@@ -238,6 +238,10 @@ class RevisionOut(Schema):
     created_at: datetime
     created_by: str | None
     settled_at: datetime | None = Field(description="When its outcome was seen.")
+    took_s: int | None = Field(
+        description="Seconds from the request until it served, was refused or was rolled back. "
+        "null: it is under way, was withdrawn or made outside the portal, or nobody knows."
+    )
 
 
 class EndpointOut(Schema):
@@ -994,10 +998,12 @@ def _scaled(request: HttpRequest, name: str, limits: Limits | None) -> Any:
 )  # fmt: skip
 def list_revisions(request: HttpRequest, name: str, query: Query[ListParameters]) -> Any:
     """What an endpoint was asked to be, the newest first, and what came of each."""
-    rows = _endpoint(name).revisions.select_related("created_by")
+    endpoint = _endpoint(name)
+    rows = endpoint.revisions.select_related("created_by")
     found = page(request, rows, query, order=("-number",))
     items = tables.with_differences(list(found["items"]))
-    return {**found, "items": [_revision(row) for row in items]}
+    took = durations.of_revisions(endpoint)
+    return {**found, "items": [_revision(row, took.get(row.number)) for row in items]}
 
 
 @operation(
@@ -1317,7 +1323,7 @@ def shown_cost(cost: Cost | None) -> dict[str, str] | None:
     }
 
 
-def _revision(row: Revision) -> dict[str, Any]:
+def _revision(row: Revision, took: float | None) -> dict[str, Any]:
     said = row.failure_said
     return {
         "revision": row.number,
@@ -1338,4 +1344,5 @@ def _revision(row: Revision) -> dict[str, Any]:
         "created_at": row.created_at,
         "created_by": row.created_by.get_username() if row.created_by else None,
         "settled_at": row.settled_at,
+        "took_s": None if took is None else round(took),
     }

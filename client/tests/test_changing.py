@@ -79,6 +79,16 @@ def test_revisions_say_what_differs(mme: Mme, fake: FakePortal) -> None:
     assert "variants: 1 × ml.m5.large → 2 × ml.m5.large" in ran.out
 
 
+def test_revisions_say_how_long_they_took(mme: Mme, fake: FakePortal) -> None:
+    took = [350, None, 45, 7200]
+    items = [REVISIONS["items"][0] | {"revision": 4 - n, "took_s": s} for n, s in enumerate(took)]
+    fake.answers = [Says(document={"items": items, "next": None})]
+    ran = mme("endpoint", "revisions", "demo", url=fake.url, token="t")
+    assert [said for said in ("6 min", "45 s", "2.0 h") if said in ran.out] == [
+        "6 min", "45 s", "2.0 h",
+    ]  # fmt: skip
+
+
 def test_another_role_is_asked_for(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(202, document=ENDPOINT), Says(201, document=ENDPOINT)]
     role = "arn:aws:iam::123456789012:role/other"

@@ -13,7 +13,7 @@ from activity.models import Event
 from core import clock
 from endpoints import durations, services
 from endpoints.durations import Progress, Usual, Work
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Revision
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account
 from endpoints.tests.test_endpoints_api import DEMO, Api, api
@@ -23,13 +23,14 @@ Step = Callable[[Endpoint], Endpoint]
 BEGUN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def told(endpoint: Endpoint, *events: tuple[str, float]) -> None:
+def told(endpoint: Endpoint, *events: tuple[str, float], revision: int | None = None) -> None:
     """Events of an endpoint, so many minutes after the beginning."""
+    named = {} if revision is None else {"revision": revision}
     for code, minutes in events:
         Event.objects.create(
             at=BEGUN + timedelta(minutes=minutes), action=f"endpoint.{code}",
             subject_kind="endpoint", subject_id=endpoint.pk, subject_name=endpoint.name,
-            parameters={"name": endpoint.name},
+            parameters={"name": endpoint.name, **named},
         )  # fmt: skip
 
 
@@ -121,6 +122,28 @@ def test_what_failed_is_told_and_is_no_measure(
     told(demo, ("requested", 0))
     at_minute(1)
     assert durations.progress([demo])[demo.pk].usual is None
+
+
+def test_revisions_say_how_long_they_took(
+    db: None, api: Api, django_assert_num_queries: Any
+) -> None:
+    demo = row("demo", state=Endpoint.State.IN_SERVICE)
+    for number in (3, 4, 5, 6, 7):  # an endpoint of this name before had the first two
+        Revision.objects.create(
+            endpoint=demo, number=number, image="image:1", role_arn="role", created_at=BEGUN,
+            instance_type="ml.m5.large", instance_count=number,
+        )  # fmt: skip
+    told(demo, ("requested", 0), ("endpoint.in_service", 6))
+    told(demo, ("update_requested_why", 10), ("update_rolled_back", 14), revision=4)
+    told(demo, ("update_requested", 20), revision=5)
+    told(demo, ("update_withdrawn", 20.5), revision=3)
+    told(demo, ("update_requested", 21), ("updated", 21.75), revision=6)
+    told(demo, ("resume_requested", 30), ("endpoint.in_service", 60))
+    told(demo, ("update_requested", 70), revision=7)
+    with django_assert_num_queries(1):
+        assert durations.of_revisions(demo) == {3: 360, 4: 240, 6: 45}
+    shown = api.ask("GET", f"{DEMO}/revisions")[1]["items"]
+    assert [one["took_s"] for one in shown] == [None, 45, None, 240, 360]
 
 
 def test_one_query_for_many_and_none_where_all_are_settled(

@@ -686,6 +686,7 @@ class Revision(Record):
     created_at: datetime
     created_by: str | None
     settled_at: datetime | None
+    took_s: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -401,6 +401,7 @@ MESSAGES: dict[str, str] = {
         "제공할 다른 저장소입니다. 이전 저장소의 버전은 더 이상 호출할 수 없습니다."
     ),
     "differs": "달라진 점",
+    "took": "소요 시간",
     "From where it was asked for: page, api, mme.": "요청한 경로입니다: page, api, mme.",
     "calls today": "오늘 호출",
     "under way": "진행 중",

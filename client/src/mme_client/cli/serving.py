@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mme_client.cli import choosing, planning, scaling, weighing
 from mme_client.cli.moments import moment
 from mme_client.cli.running import WrongUse, running
-from mme_client.cli.terminal import Terminal, at, say
+from mme_client.cli.terminal import Terminal, at, lasted, say
 from mme_client.cli.words import _
 from mme_client.errors import ProblemError
 
@@ -271,8 +271,8 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(portal.endpoints.revisions(name))
         headings = (
-            *(_("revision"), _("state"), _("instances"), _("differs"), _("created"), _("by")),
-            _("reason"),
+            *(_("revision"), _("state"), _("instances"), _("differs"), _("created"), _("took")),
+            *(_("by"), _("reason")),
         )
         rows = [
             (
@@ -281,6 +281,7 @@ def revisions(name: str, *, json: bool, quiet: bool, timeout: float | None) -> N
                 _size(one),
                 _differs(one),
                 at(one.created_at),
+                lasted(one.took_s),
                 one.created_by or "",
                 one.failure or "  ".join(filter(None, (_accepted(one), one.reason))),
             )

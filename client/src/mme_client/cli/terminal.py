@@ -189,6 +189,15 @@ def size(count: int | None) -> str:
     raise AssertionError("unreachable")
 
 
+def lasted(seconds: int | None) -> str:
+    """A span: seconds; minutes from one on, hours from 90 minutes on."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def ms(value: float | None) -> str:
     """Milliseconds; seconds from one on."""
     if value is None:
