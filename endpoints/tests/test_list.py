@@ -194,7 +194,11 @@ def test_what_runs_has_a_cost_and_all_together_a_total(
     total = answer.context["total"]
     assert (total.cost.hourly, total.counted, total.unknown) == ("0.575", 3, 1)
     page = " ".join(answer.content.decode().split())
-    assert "0.575 USD an hour, 419.75 USD a month" in page
+    foot = page.partition("<tfoot>")[2].partition("</tfoot>")[0]
+    assert "Together: 3 endpoints </th>" in foot
+    assert 'class="number" title="0.575 USD an hour, 419.75 USD a month"' in foot
+    assert "419.75 USD" in foot
+    assert "Together" not in page.partition("</tfoot>")[2]
     assert "Not counted: 1 endpoint whose price is not known." in page
     assert "An estimate: prices of us-east-1" in page
 
