@@ -4,7 +4,9 @@ AWS throttles an account, so that what one process calls too often is refused to
 takes a token, and a step that would make calls begins only while there is one. A step is never
 stopped in its middle, as it holds a lease: it may take the bucket below nothing, and the next step
 waits until that is made up for. So in any longer time there are at most RATE calls a second, and
-BURST more at its beginning.
+BURST more at its beginning: a single second can have more than RATE. That is meant so. The
+creation of an endpoint is twelve calls one after the other; with no more than five in any second
+its CreateEndpoint would come two seconds later.
 
 The bucket is one key of Redis (``mme:pace:NAME``): when it will be full again, by Redis's clock.
 Where Redis is away each process has a bucket of its own; the log says so once a minute.
