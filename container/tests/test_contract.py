@@ -97,7 +97,8 @@ def test_the_first_answer_is_cold_and_says_what_it_cost(
     assert first["cold"] == 1
     assert second["cold"] == 0
     assert first["load_ms"] == second["load_ms"] > 0
-    assert set(first) == {"cold", "load_ms", "decode_ms", "infer_ms", "threads"}
+    assert set(second) == {"cold", "load_ms", "decode_ms", "infer_ms", "threads"}
+    assert set(first) == {*second, "ready_ms"}, "of a cold one, what the call waited for its model"
 
     either.unload("timed")
     either.load("timed", unpacked())
