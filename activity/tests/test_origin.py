@@ -88,6 +88,7 @@ def test_addresses_are_for_who_may_see_users(
     assert [(one["channel"], one["address"]) for one in items] == [("api", None)]
 
 
+@pytest.mark.usefixtures("unguarded")
 @pytest.mark.parametrize("values", [{"channel": "page"}, {"address": "192.0.2.1"}, {"address": ""}])
 def test_where_it_came_from_is_sealed(told: Event, values: dict[str, Any]) -> None:
     sealing.seal()

@@ -1,5 +1,6 @@
 """How the server starts and ends, as one process among others on a machine."""
 
+import contextlib
 import json
 import os
 import signal
@@ -205,7 +206,10 @@ def test_a_plain_process_opens_no_port_and_its_folder_is_for_its_user_alone(
 
 def sockets_of(pid: int) -> set[str]:
     """The inodes of a process's sockets."""
-    links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            links.append(os.readlink(entry))
     return {link[8:-1] for link in links if link.startswith("socket:[")}
 
 

@@ -177,7 +177,9 @@ def _go_on_with_update(run: Run, found: Found) -> None:
     DescribeEndpoint). Neither the config in use nor the one it moves from may be deleted meanwhile.
     """
     cleaning = run.endpoint.update_state == Endpoint.Update.CLEANING
-    if cleaning and run.uses_earlier(found):
+    if cleaning and run.lags(found):
+        run.wait(_CLEANING)
+    elif cleaning and run.uses_earlier(found):
         # A change was withdrawn in the moment in which SageMaker was asked for it.
         _update(run)
     elif cleaning:

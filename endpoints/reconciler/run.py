@@ -207,12 +207,27 @@ class Run:
         earlier = (*self.earlier_configs, *self.earlier_models)
         return any(self.state(one) not in over for one in earlier)
 
+    def lags(self, found: Found) -> bool:
+        """Whether a read shows the endpoint as it was before what an earlier read showed.
+
+        SageMaker's reads are eventually consistent: one may see an update, and the next one not. By
+        SageMaker's own times, so no other clock matters.
+        """
+        return _later(self.modified_before, found.modified_at)
+
     def update_may_be_unseen(self, found: Found) -> bool:
-        """Whether an update was asked for so recently that a read which misses it says nothing."""
+        """Whether a read that misses an update which was asked for says nothing.
+
+        It was asked for a moment ago, or an earlier read shows a later time.
+        """
         endpoint = self.endpoint
-        if endpoint.update_state != Endpoint.Update.ASKED or self.update_seen or found.in_progress:
+        if endpoint.update_state != Endpoint.Update.ASKED or found.in_progress:
             return False
         if self.reached(found) or endpoint.update_asked_at is None:
+            return False
+        if self.lags(found):
+            return True
+        if self.update_seen:
             return False
         if found.failure and _later(found.modified_at, self.modified_before):
             return False  # it was tried and rolled back between two looks

@@ -237,6 +237,24 @@ def test_a_read_that_lags_is_no_roll_back(
     assert account.changes == CREATED + BY_CONFIG
 
 
+def test_a_read_that_lags_after_the_update_was_seen_is_no_roll_back(
+    serving: Endpoint, account: Account, advance: Step, settle: Step
+) -> None:
+    """What SageMaker moves to would be deleted, and so what serves in a moment."""
+    account.looks = 3
+    endpoint = change(serving, instance_type=TYPE)
+    while endpoint.sagemaker_status != "Updating":
+        endpoint = advance(endpoint)
+    account.update_unseen = 2
+    for _ in range(2):
+        endpoint = advance(endpoint)
+        assert endpoint.update_state == Endpoint.Update.ASKED
+    assert account.update_unseen == 0
+    endpoint = settle(endpoint)
+    assert account.changes == CREATED + BY_CONFIG
+    assert states(endpoint) == {1: "superseded", 2: "serves"}
+
+
 def test_an_update_that_was_lost_is_asked_for_again(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
