@@ -9,6 +9,7 @@ while it takes the bytes.
 """
 
 import argparse
+import io
 import os
 import statistics
 import subprocess
@@ -49,6 +50,7 @@ def main() -> None:
     took: dict[str, list[float]] = {name: [] for name in _TIMED}
     tools = {"MME_URL": f"http://127.0.0.1:{layout.port}", "MME_TOKEN": _token(layout)}
     bin_folder = Path(sys.executable).parent
+    run_id = int(time.time())  # models of an earlier run are there, with deleted versions
 
     def run(*command: object) -> None:
         subprocess.run(
@@ -60,25 +62,29 @@ def main() -> None:
         )
 
     with tempfile.TemporaryDirectory(prefix="bench-upload-") as folder:
-        archive = packed(Path(folder))
+        archive = packed(Path(folder), "first")
         print(f"{archive.stat().st_size / 1e6:.0f} MB")
         for number in range(rounds):
             address = f"s3://{BUCKET}/{KEY}"
             took["aws s3 cp"].append(timed(run, "aws", "s3", "cp", archive, address))
-            model = f"bench-upload-{number}"
+            model = f"bench-upload-{run_id}-{number}"
+            # Of bytes that are there already it would say which version they are.
+            archive = packed(Path(folder), f"program {number}")
             took["mme push"].append(timed(run, "mme", "push", archive, "--model", model))
             version = portal.models.version(f"{model}:1")
             took["ready"].append(timed(version.wait))
             took["preflight"].append(timed(validate, archive))
             portal.models.delete_version(version.name)
             took["boto3"].append(timed(client.upload_file, str(archive), BUCKET, KEY))
-            model = f"bench-upload-again-{number}"
+            archive = packed(Path(folder), f"library {number}")
+            model = f"bench-upload-{run_id}-again-{number}"
             took["client"].append(timed(portal.models.push, archive, model))
             version = portal.models.version(f"{model}:1")
             version.wait()
             portal.models.delete_version(version.name)
+        archive = packed(Path(folder), "memory")
         with Memory(layout.local_dir.parent) as memory:
-            version = portal.models.push(archive, "bench-upload-memory")
+            version = portal.models.push(archive, f"bench-upload-{run_id}-memory")
         version.wait()
         portal.models.delete_version(version.name)
     client.delete_object(Bucket=BUCKET, Key=KEY)
@@ -107,13 +113,16 @@ def timed(work: Callable[..., object], *given: object) -> float:
     return time.perf_counter() - began
 
 
-def packed(folder: Path) -> Path:
-    """The archive; its network is made where it is not there yet."""
+def packed(folder: Path, note: str) -> Path:
+    """The archive, with a note in it; its network is made where it is not there yet."""
     subprocess.run([PYTHON, ROOT / "bench" / "networks.py", NETWORKS], check=True, timeout=900)
     path = folder / "resnet-152.tar.gz"
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
         for file in sorted((NETWORKS / "resnet-152").iterdir()):
             tar.add(file, file.name)
+        info = tarfile.TarInfo("note.txt")
+        info.size = len(note)
+        tar.addfile(info, io.BytesIO(note.encode()))
     return path
 
 
