@@ -105,8 +105,8 @@ def downloader(bucket: str) -> Callable[[str], Iterator[bytes]]:
     return parts
 
 
-def joiner(bucket: str) -> Callable[[Sequence[str], str], None]:
-    """What makes one object of others of the bucket, given by their keys, in that order.
+def joiner(bucket: str, source: str) -> Callable[[Sequence[str], str], None]:
+    """What makes one object in a bucket of others in ``source``, by their keys, in that order.
 
     S3 does it, and no bytes travel. Each but the last has LEAST_PART_BYTES or more, and there are
     at most MOST_PARTS. Other threads may call it: they ask the database nothing.
@@ -123,7 +123,7 @@ def joiner(bucket: str) -> Callable[[Sequence[str], str], None]:
                     Key=key,
                     UploadId=upload_id,
                     PartNumber=number,
-                    CopySource={"Bucket": bucket, "Key": keys[number - 1]},
+                    CopySource={"Bucket": source, "Key": keys[number - 1]},
                 )
                 return {"PartNumber": number, "ETag": done["CopyPartResult"].get("ETag", "")}
 

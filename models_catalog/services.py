@@ -190,7 +190,7 @@ def upload_version(
     store: str = "",
     size: int | None = None,
     beat: Callable[[], None] | None = None,
-    stage: Callable[[str, IO[bytes]], None] | None = None,
+    stage: Callable[[str, str, IO[bytes]], None] | None = None,
     made: Callable[[Version], None] = lambda version: None,
 ) -> Version:
     """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
@@ -204,8 +204,8 @@ def upload_version(
     there is none, or the model is in another one.
     ``size``: the bytes of the file, which the quotas must have room for; None: they were asked
     before, when an upload began, or are not asked.
-    ``beat`` is called every second while the bytes are staged. ``stage(key, file)`` has the object
-    made in the store in place of sending the bytes, and reads ``file`` to its end. ``made`` is
+    ``beat`` is called every second while the bytes are staged. ``stage(bucket, key, file)`` has
+    the object made there in place of sending the bytes, and reads ``file`` to its end. ``made`` is
     called with the version in the transaction that makes it; what it raises of LeaseLost keeps
     that from being made.
 
@@ -225,7 +225,7 @@ def upload_version(
         if stage is None:
             s3.upload(bucket=bucket, key=staging_key, file=hashed, beat=beat)  # type: ignore[arg-type]
         else:
-            stage(staging_key, hashed)  # type: ignore[arg-type]
+            stage(bucket, staging_key, hashed)  # type: ignore[arg-type]
     except AwsError as error:
         raise not_stored(error) from error
     try:

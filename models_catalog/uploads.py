@@ -401,7 +401,7 @@ class _Joined:
         self._pieces = (piece for one in self._stretches for piece in self._download(one.key))
         self._piece = memoryview(b"")
 
-    def stage(self, beat: Callable[[], None]) -> Callable[[str, IO[bytes]], None] | None:
+    def stage(self, beat: Callable[[], None]) -> Callable[[str, str, IO[bytes]], None] | None:
         """What has S3 make one object of the stretches, while they are read and hashed.
 
         None where the bytes are few, or most came in stretches that are too small for parts: they
@@ -412,8 +412,8 @@ class _Joined:
         if len(parts) < 2 or len(parts) > s3.MOST_PARTS or sent * 2 > self._row.length:
             return None
 
-        def stage(key: str, file: IO[bytes]) -> None:
-            join = s3.joiner(self._row.bucket)
+        def stage(bucket: str, key: str, file: IO[bytes]) -> None:
+            join = s3.joiner(bucket, self._row.bucket)  # the setting may be another one by now
             keys = [self._one_object(part) for part in parts]
 
             def read() -> None:

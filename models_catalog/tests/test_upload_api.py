@@ -118,7 +118,7 @@ def test_s3_joins_what_came_in_stretches_that_are_large_enough(
     monkeypatch.setattr(
         s3,
         "joiner",
-        lambda bucket: lambda found, key: (joined.append(len(found)), real(bucket)(found, key)),
+        lambda *buckets: lambda found, key: (joined.append(len(found)), real(*buckets)(found, key)),
     )
     offset = 0
     for size in sizes[:-1]:
@@ -139,6 +139,22 @@ def test_s3_joins_what_came_in_stretches_that_are_large_enough(
     else:
         assert len(joined) == 1
         assert len(sends) - 1 == sent, "the last stretch, and what was too small"
+
+
+def test_what_came_before_the_bucket_of_the_settings_changed_is_joined_in_the_new_one(
+    caller: Caller, settings: Any
+) -> None:
+    data = random.Random(9).randbytes(11 << 20)
+    url = caller.address(length=len(data))
+    assert caller.send(url, data[: 6 << 20], 0).status_code == 204
+    other = f"{settings.MODEL_BUCKET}-new"
+    location = {"LocationConstraint": settings.AWS_REGION}
+    aws.s3().create_bucket(Bucket=other, CreateBucketConfiguration=location)
+    settings.MODEL_BUCKET = other
+    assert caller.send(url, data[6 << 20 :], 6 << 20).status_code == 204
+    version = Version.objects.get()
+    assert version.bucket == other
+    assert b"".join(s3.download(bucket=other, key=version.staging_key)) == data
 
 
 def test_a_join_that_fails_leaves_nothing_and_is_done_again(
