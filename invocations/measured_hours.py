@@ -5,7 +5,7 @@ hour that is kept, and writes the hours of one answer in one transaction: so the
 at the end. Whatever ended it, the next one goes on from there, for as long as CloudWatch has the
 hours. Two at once write the same rows, and the first one's stay.
 
-Of a week or four weeks the pages read these rows, and ask CloudWatch for the hours after them.
+Of a day and more the pages read these rows, and ask CloudWatch for the hours after them.
 """
 
 import logging

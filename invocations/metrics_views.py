@@ -24,6 +24,7 @@ def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
     asked = request.GET.get("variant", "")
     variant = asked if asked in names else names[0]
     metrics = metrics_of(endpoint=endpoint, range=range, variant=variant)
+    hours = metrics.window.step // HOUR
     return {
         "endpoint": endpoint,
         "ranges": Range,
@@ -31,7 +32,7 @@ def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
         "variants": names,
         "variant": variant,
         "metrics": metrics,
-        "hours": metrics.window.step // HOUR,  # of a bin; 0: shorter
+        "hours": hours if hours > 1 else 0,  # of a bin that is put together of some
         "every_s": settings.METRICS_KEEP_S,
         "of_sagemaker": metric_charts.of_sagemaker(metrics) if metrics.measured.any else [],
         "of_portal": metric_charts.of_portal(metrics) if metrics.own.calls else [],

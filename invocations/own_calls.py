@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -181,10 +181,11 @@ def nearest_rank(times: Sequence[float], percent: int) -> float | None:
 def calls_of(endpoint: Endpoint, window: Window) -> OwnCalls:
     """The calls of ``endpoint`` in ``window``; at most four queries, or six of a week and more.
 
-    Of bins that are full hours those that were counted before are read as sums.
+    Of bins of more than an hour those that were counted before are read as sums. Of a day all are
+    read one by one: the sums by version are of half days.
     """
     found = _Found([Tally() for _ in range(window.bins)], defaultdict(Tally))
-    summed = window.step % roll_ups.HOUR == timedelta(0)
+    summed = window.step > roll_ups.HOUR
     rows = Invocation.objects.traffic().filter(endpoint=endpoint, created_at__lt=window.end)
     since = window.begin
     if summed:

@@ -17,12 +17,13 @@ class Range(models.TextChoices):
     WEEKS = "28d", _("28 days")
 
 
-# The length of each, and of its bins: 48 to 72 of them. CloudWatch keeps minutes for 15 days, and 5
-# minutes for 63 (CloudWatch User Guide, "Metrics retention").
+# The length of each, and of its bins: 24 to 72 of them. From a day on these are full hours, as the
+# portal keeps them (measured_hours.py). CloudWatch keeps minutes for 15 days, and 5 minutes for 63
+# (CloudWatch User Guide, "Metrics retention").
 _LENGTHS = {
     Range.HOUR: (timedelta(hours=1), timedelta(minutes=1)),
     Range.HOURS: (timedelta(hours=6), timedelta(minutes=5)),
-    Range.DAY: (timedelta(hours=24), timedelta(minutes=30)),
+    Range.DAY: (timedelta(hours=24), timedelta(hours=1)),
     Range.WEEK: (timedelta(days=7), timedelta(hours=3)),
     Range.WEEKS: (timedelta(days=28), timedelta(hours=12)),
 }

@@ -47,8 +47,8 @@ def write(
                 state=Invocation.State.FAILED if failed else Invocation.State.DONE,
                 predictions=predictions,
                 cold=call.cold,
-                attempts=1,
                 latency_ms=call.latency_ms,
+                **{"attempts": 1, **call.told},
                 **failed,
             )
         )

@@ -4,6 +4,7 @@ import io
 import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -200,11 +201,14 @@ def send(
     on.
     """
     waited = False
-    throttled = 0
+    attempts = throttled = 0
     error = ""
     label, probability, cold = "", None, None
+    told: dict[str, Any] = {}
     sent = now()
     while True:
+        attempts += 1
+        tried = now()
         try:
             with request_id.bound(named):
                 answer = runtime.invoke(
@@ -214,8 +218,19 @@ def send(
                     content_type=given.content_type,
                     custom_attributes=runtime.named(named),
                 )
+            answered = now()
             found = answers.predictions(answer.body)
-            cold = True if waited else answers.timings(answer.custom_attributes)[0]
+            said_cold, timings = answers.timings(answer.custom_attributes)
+            cold = True if waited else said_cold
+            timings["call_ms"] = (answered - tried) * 1000
+            timings["waited_ms"] = (tried - sent) * 1000
+            told = {
+                "attempts": attempts,
+                "timings": timings,
+                "put_out": answers.put_out(answer.custom_attributes) if cold else None,
+                "request_id": answer.request_id[:64],
+                "variant": answer.variant[:63],
+            }
             if found:
                 label, probability = found[0]["label"].strip(), found[0]["probability"]
         except errors.NotReady as problem:
@@ -236,5 +251,5 @@ def send(
             error = "internal"
         ended = now()
         return MadeCall(
-            number, ended - began, (ended - planned) * 1000, cold, label, probability, error
+            number, ended - began, (ended - planned) * 1000, cold, label, probability, error, told
         )

@@ -6,7 +6,7 @@ to 1 %, which can be added up. They are those of the calls that were answered.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ class MadeCall:
     """How one call ended: ``label``, or with ``error`` the code of what went wrong.
 
     ``latency_ms``: from the moment at which it was to be made. ``at_s``: seconds of the experiment.
+    ``told``: columns of Invocation for the calls that are listed (listed_calls.py), of an answer.
     """
 
     number: int
@@ -40,12 +41,13 @@ class MadeCall:
     label: str = ""
     probability: float | None = None
     error: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def as_list(self) -> list[Any]:
         """For a line of a file."""
         return [
             self.number, round(self.at_s, 2), round(self.latency_ms, 3), self.cold, self.label,
-            self.probability, self.error,
+            self.probability, self.error, dict(self.told),
         ]  # fmt: skip
 
 

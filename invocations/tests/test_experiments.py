@@ -64,6 +64,8 @@ class Runtime:
             raise said
         body = json.dumps({"predictions": [{"label": f"of {target}", "probability": 0.75}]})
         told = f"cold={int(cold)};infer_ms=2.0"
+        if cold:
+            told += ";load_ms=3.5;put_out_n=2;put_out=team%2Fold.tar.gz"
         return runtime.Answer(body.encode(), "application/json", told, "r-1", "AllTraffic")
 
 
@@ -161,6 +163,24 @@ def test_of_each_target_the_first_and_the_last_call_are_in_the_list_of_calls(
     assert {call.version for call in calls} == set(three)
     assert {call.created_by for call in calls} == {operator}
     assert calls[0].predictions[0]["label"].startswith("of ")
+    for call in calls:
+        assert call.timings["infer_ms"] == 2.0
+        assert 0 < call.timings["call_ms"] <= call.latency_ms
+        assert (call.attempts, call.request_id, call.variant) == (1, "r-1", "AllTraffic")
+        assert (call.put_out is not None, "load_ms" in call.timings) == (call.cold, call.cold)
+
+
+def test_a_listed_call_tells_where_its_time_went_and_what_was_unloaded_for_it(
+    three: list[Version], sagemaker: Runtime, operator: User
+) -> None:
+    sagemaker.answers = [errors.NotReady(phrase("loading"))]
+    _run(_start(operator, calls=1, callers=1))
+    call = Invocation.objects.get()
+    assert (call.cold, call.attempts) == (True, 2)
+    assert call.put_out == {"names": ["team/old.tar.gz"], "count": 2}
+    times = call.timings
+    assert times["load_ms"] == 3.5
+    assert 0 < times["waited_ms"] < times["waited_ms"] + times["call_ms"] <= call.latency_ms
 
 
 class Moved:

@@ -133,7 +133,7 @@ def _same(one: Series, other: Series) -> None:
         ], name
 
 
-@pytest.mark.parametrize("range", [Range.WEEK, Range.WEEKS])
+@pytest.mark.parametrize("range", [Range.DAY, Range.WEEK, Range.WEEKS])
 def test_the_figures_are_the_same_before_half_way_and_after(
     demo: Endpoint, told: CloudWatch, range: Range, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +155,7 @@ def test_the_figures_are_the_same_before_half_way_and_after(
 
     # CloudWatch's own figures of the longer bins: but for percentiles they are the same.
     plain = cloudwatch.measured(demo, range, NOW).values
-    assert sum(one or 0 for one in plain["invocations"]) > 100
+    assert sum(one or 0 for one in plain["invocations"]) > (50 if range is Range.DAY else 100)
     for name, values in after.items():
         pairs = [(a, b) for a, b in zip(values, plain[name], strict=True) if b is not None]
         assert sum(one is not None for one in values) == len(pairs)
@@ -341,7 +341,7 @@ def test_page_and_operation_show_hours_that_cloudwatch_has_no_more(
     client_of: Callable[[str], Client],
     remembering: None,
 ) -> None:
-    for hours in (1, 30, 90):
+    for hours in (1, 20, 30, 90):
         told.measure("Invocations", NOW - hours * HOUR, 4.0)
     measured_hours.keep()
     told.keeps = timedelta(hours=3)  # as localaws does
@@ -358,7 +358,7 @@ def test_page_and_operation_show_hours_that_cloudwatch_has_no_more(
         assert ("Not now." in str(said["sagemaker"]["problem"])) == bool(told.fails)
         return sum(value or 0 for value in series["invocations"])
 
-    assert [calls(span) for span in ("6h", "24h", "7d", "28d")] == [4.0, 4.0, 12.0, 12.0]
+    assert [calls(span) for span in ("6h", "24h", "7d", "28d")] == [4.0, 8.0, 16.0, 16.0]
     page = f"/endpoints/{demo.pk}/metrics/?range=28d"
     client.get(page)
     with CaptureQueriesContext(connection) as again:
@@ -373,7 +373,7 @@ def test_page_and_operation_show_hours_that_cloudwatch_has_no_more(
     )
 
     told.fails["demo"] = "Throttling"
-    assert calls("28d") == 12.0  # the hour before this one is kept, too
+    assert calls("28d") == 16.0  # the hour before this one is kept, too
     text = client.get(page).content.decode()
     assert "The hours that the portal kept are shown, without the last ones." in text
     assert "Not now." in text

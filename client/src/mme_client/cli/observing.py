@@ -79,10 +79,10 @@ def _show(terminal: Terminal, found: Metrics) -> None:
         terminal.line("")
         terminal.line(title)
         known = [one for one in series if any(value is not None for value in one.values)]
-        hours = found.period_s > _HOUR_S and series is found.sagemaker.series
+        hours = found.period_s >= _HOUR_S and series is found.sagemaker.series
         if problem:
             terminal.line(problem)
-        if hours and known:
+        if hours and found.period_s > _HOUR_S and known:
             terminal.line(_("p50, p90 and p99 are those of the slowest hour of each bin."))
         if not known and not problem:
             terminal.line(_("Nothing was measured in this time."))
