@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import gc
 import logging
 import mmap
 import os
@@ -31,6 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mmeportal.server", description=__doc__)
     parser.add_argument("--bind", default="127.0.0.1:8000", help="ADDRESS:PORT")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--call-processes", type=int, default=0, help="further ones, for calls of models alone"
+    )
     parser.add_argument("--threads", type=int, default=16, help="of each process")
     parser.add_argument("--keep-alive", type=float, default=5, help="seconds between two requests")
     options = parser.parse_args()
@@ -42,6 +46,7 @@ def main() -> None:
     master = Master(
         bound,
         processes=options.processes,
+        call_processes=options.call_processes,
         threads=options.threads,
         keep_alive_s=options.keep_alive,
         files=files,
@@ -102,6 +107,7 @@ class Master:
         bound: socket.socket,
         *,
         processes: int,
+        call_processes: int,
         threads: int,
         keep_alive_s: float,
         files: int,
@@ -119,6 +125,7 @@ class Master:
             prometheus.count_in(self._counts.name)
 
         from mmeportal.server import access_log, loop
+        from mmeportal.server.exchange import Exchange
         from mmeportal.server.guard import Slots
         from mmeportal.wsgi import application  # loaded once, before the processes are forked
 
@@ -130,15 +137,20 @@ class Master:
         self._threads = threads
         self._keep_alive_s = keep_alive_s
         self._files = files
-        self._heartbeats = mmap.mmap(-1, 8 * processes)
+        self._processes = processes + call_processes
+        self._call_processes = call_processes
+        self._exchange = Exchange(self._processes, call_processes) if call_processes else None
+        self._heartbeats = mmap.mmap(-1, 8 * self._processes)
         self._children: dict[int, int] = {}  # pid: which of the processes it is
         self._started: dict[int, float] = {}
         self._replaced: set[int] = set()
-        self._processes = processes
 
     def run(self) -> int:
         """Serve; returns the exit code."""
         self._bound.listen(2048)
+        # The collector writes into each object that it looks at, and so into a copy of its page.
+        gc.collect()
+        gc.freeze()
         for index in range(self._processes):
             self._fork(index)
         while True:
@@ -178,7 +190,13 @@ class Master:
                 threads=self._threads,
                 keep_alive_s=self._keep_alive_s,
                 files=self._files,
+                exchange=self._exchange,
+                index=index,
             )
+            if index >= self._processes - self._call_processes:
+                # Where the kernel shares the processor among sessions (sched(7), autogroup), calls
+                # have a share of their own.
+                os.setsid()
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
                 signal.signal(number, lambda *_: server.end())
             signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -136,9 +136,16 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         return not self.waiting_for_guard and bool(super().readable())
 
     def handle_read(self) -> None:
-        """Read; discard what follows the headers of a refused body."""
+        """Read; discard what follows the headers of a refused body.
+
+        A request that begins may be for another process (mmeportal/server/exchange.py).
+        """
         if self._drained is None:
-            super().handle_read()
+            begins = self.request is None and not self.requests
+            if begins and self.server.is_handed_on(self.socket):
+                self.handle_close()  # here alone; the connection stays
+            else:
+                super().handle_read()
             return
         try:
             count = len(self.recv(self.adj.recv_bytes))

@@ -14,6 +14,7 @@ from waitress.server import TcpWSGIServer
 
 from core import waiting
 from mmeportal.server.channel import PortalChannel
+from mmeportal.server.exchange import Exchange, Inbox
 from mmeportal.server.guard import Guard
 from mmeportal.server.threads import Threads
 
@@ -39,6 +40,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         threads: int,
         keep_alive_s: float,
         files: int,
+        exchange: Exchange | None = None,
+        index: int = 0,
     ) -> None:
         adjustments = Adjustments(
             sockets=[bound],
@@ -60,6 +63,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.guard = guard
         self.keep_alive_s = keep_alive_s
         self.ending = False
+        self._exchange, self._index = exchange, index
         self.handing_on: set[Any] = set()  # stretches of bodies that threads work on, or will
         info = (bound.family, bound.type, bound.proto, bound.getsockname())
         super().__init__(
@@ -71,6 +75,18 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             bind_socket=False,
             sockinfo=info,
         )
+        if exchange is not None:
+            Inbox(self, exchange.inbox(index))
+
+    def welcome(self, connection: socket.socket, address: Any) -> None:
+        """Serve a connection that another process has accepted."""
+        self.channel_class(self, connection, address, self.adj, map=self._map)
+
+    def is_handed_on(self, connection: socket.socket) -> bool:
+        """Whether a connection, on which a request begins, is another process's now."""
+        if self._exchange is None or self.ending:
+            return False
+        return self._exchange.hand_on(self._index, connection)
 
     def maintenance(self, now: float) -> None:
         """Close the connections that are too slow; called once a second."""
