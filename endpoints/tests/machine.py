@@ -67,6 +67,7 @@ from endpoints.services import SettingsChange
 from endpoints.tests.account import Crash
 from endpoints.tests.faulty_account import CALL_FAULTS, WRITE_FAULTS, FaultyAccount, StepPlan
 from endpoints.variants import ProductionVariant, Variants, with_types
+from models_catalog.models import Store
 
 NAMES = ("demo", "other")
 TYPES = ("ml.m5.large", "ml.m5.xlarge")
@@ -93,6 +94,9 @@ POLICIES = (
     DeploymentPolicy(PolicyKind.LINEAR, 20, 60),
     DeploymentPolicy(PolicyKind.ROLLING, 50, 60),
 )
+#: Beside the default one.
+STORES = ("team-a", "team-b")
+ROLES = tuple(f"arn:aws:iam::123456789012:role/{name}" for name in ("one", "two"))
 OPTIONS = (
     {"tags": {"team": "a"}},
     {"tags": {"team": None}},
@@ -115,12 +119,18 @@ _change = st.one_of(
         instance_count=st.none() | st.integers(1, 3),
         image=_seldom(st.sampled_from(IMAGES)),
         options=_seldom(st.sampled_from(OPTIONS)),
+        role_arn=_seldom(st.sampled_from(ROLES)),
         policy=_seldom(st.sampled_from(POLICIES)),
     ),
     st.builds(
         SettingsChange,
         variants=st.sampled_from(VARIANTS),
         policy=_seldom(st.sampled_from(POLICIES)),
+    ),
+    st.builds(
+        SettingsChange,
+        store=st.sampled_from(("default", *STORES)),
+        options=_seldom(st.sampled_from(OPTIONS)),
     ),
     st.builds(
         SettingsChange,
@@ -186,6 +196,10 @@ class Machine(RuleBasedStateMachine):
         #: How far the workers' own clocks are from the database's.
         self.skews = itertools.cycle((timedelta(seconds=skew), timedelta(seconds=-skew)))
         self.skew = next(self.skews)
+        for store in STORES:
+            Store.objects.create(
+                name=store, bucket=f"{store}-models", prefix="mme", region="ap-northeast-2"
+            )
         self.account = FaultyAccount()
         self.account.install(self.patch)
         self.outside: list[str] = []  # configs that others made
@@ -254,6 +268,7 @@ class Machine(RuleBasedStateMachine):
         variants=_seldom(st.sampled_from(VARIANTS)),
         end=_seldom(st.sampled_from((2, 30))),
         fails=_seldom(st.just(REASON)),
+        store=st.sampled_from(("", *STORES)),
     )
     def create(
         self,
@@ -263,6 +278,7 @@ class Machine(RuleBasedStateMachine):
         variants: Variants | None,
         end: int | None,
         fails: str | None,
+        store: str = "",
     ) -> None:
         there = self._living(name) is not None or name in self.account.endpoints
         size = {"variants": variants} if variants else {
@@ -270,7 +286,14 @@ class Machine(RuleBasedStateMachine):
         }  # fmt: skip
         ends = self.now + timedelta(hours=end) if end else None
         try:
-            self._person(services.create_endpoint, name=name, expires_at=ends, actor=None, **size)
+            self._person(
+                services.create_endpoint,
+                name=name,
+                expires_at=ends,
+                store=store,
+                actor=None,
+                **size,
+            )
         except ValidationError:
             assert there, "a free name was refused"
         else:
@@ -913,7 +936,11 @@ class Machine(RuleBasedStateMachine):
             assert set(runs) != set(wanted) or found.config_name != row.config_name
         else:
             assert set(runs) == set(wanted)
-            assert self.account.models[config.model_name].image == row.image
+            model = self.account.models[config.model_name]
+            assert model.image == row.image
+            assert (model.data_url, model.role_arn) == (row.store_url, row.role_arn)
+            places = {one.place for one in row.revisions.all()}
+            self.taken["moved to another store"] += len(places) > 1
             arn = self.account.endpoints[row.name].arn
             tags = {key: one for key, one in self.account.tags[arn].items() if ":" not in key}
             assert tags == dict(row.chosen.tags)

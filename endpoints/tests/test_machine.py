@@ -26,7 +26,7 @@ DONE = (
     *("tear_down", "tear down many", "accepted", "put back", "expired", "maintained", "lost"),
     *("adopted", "orphans' steps", "meanwhile", "longer"),
     *("tear_down_and_keep", "undo", "idle", "alarm", "alarm_removed", "budget"),
-    *("looks at alarms", "told of a budget"),
+    *("looks at alarms", "told of a budget", "moved to another store"),
 )
 
 
