@@ -285,6 +285,9 @@ class Table:
     ``counts``: how the rows of the database are counted. WITH_ROWS, in the query that loads a page:
     for filters that take long in rows that are few. UP_TO_MANY, no further than MOST_COUNTED: for
     rows without end. Else by a query of their own.
+
+    ``prepare``: a function of rows of the database and the fields that they are sorted by, which
+    adds those that are no columns of theirs.
     """
 
     def __init__(
@@ -299,6 +302,7 @@ class Table:
         name: str = "",
         live: str = "",
         counts: str = "",
+        prepare: "Callable[[Any, Sequence[str]], QuerySet[Any]] | None" = None,
     ) -> None:
         self.name = name
         self._counts = counts
@@ -310,6 +314,7 @@ class Table:
         self._columns = {column.name: column for column in columns}
         self._default = default_sort
         self._all = rows
+        self._prepare = prepare
         self._per_page = per_page
         self.filters = [
             BoundFilter(one, one.accepted(self._asked(one.name).replace("\0", "")))
@@ -349,7 +354,10 @@ class Table:
             if one.value:
                 rows = one.filter.apply(rows, one.value)
         if isinstance(rows, QuerySet):
-            return rows.order_by(*self._order())
+            fields = self._order()
+            if self._prepare is not None:
+                rows = self._prepare(rows, [one.removeprefix("-") for one in fields])
+            return rows.order_by(*fields)
         for order in reversed(self._order()):
             rows = _sorted(rows, order)
         return rows

@@ -463,7 +463,7 @@ class WaitParameters(Parameters):
 )  # fmt: skip
 def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
     """All models, the newest upload first; or those that a search and filters find."""
-    rows = RegisteredModel.objects.listed()
+    rows = RegisteredModel.objects.all()
     if query.search:
         rows = rows.search(query.search)
     if query.state is not None:
@@ -486,7 +486,7 @@ def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
         order: tuple[str, ...] = ("best_value" if by[1] else "-best_value", "-pk")
     else:
         field = _SORTED_BY[query.sort]
-        rows = rows.with_fact(field)
+        rows = rows.with_facts(field)
         order = ("name",) if field == "name" else (f"-{field}", "-pk")
     found = page(request, rows, query, order=order)
     few: Any = RegisteredModel.objects.described()
@@ -1145,7 +1145,7 @@ def _model_shown(row: Any, latest: Version | None) -> dict[str, Any]:
         },
         "newest": newest if row.newest_number is not None else None,
         "aliases": [
-            {"name": alias.name, "number": alias.version.number} for alias in row.aliases.all()
+            {"name": alias.name, "number": alias.version.number} for alias in row.said_aliases
         ],
         "last_call_at": row.last_call,
         "best": row.best,

@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -237,33 +238,37 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             models.F("last_upload").desc(nulls_last=True), "name"
         )
 
-    def listed(self) -> Self:
-        """With what lists are sorted and narrowed by (`_facts`), computed where it is asked for."""
-        return self.alias(**_facts())
+    def with_facts(self, *names: str) -> Self:
+        """With these of `_facts`, by which lists are sorted; a column is there anyway."""
+        wanted = [name for name in names if name in _FACTS]
+        return self.annotate(**_facts(*wanted)) if wanted else self
 
-    def with_fact(self, name: str) -> Self:
-        """With one of the facts of listed() on each row; a column is there anyway."""
-        facts = _facts()
-        return self.annotate(**{name: facts[name]}) if name in facts else self
+    def in_list(self) -> Self:
+        """With what the list of models shows of each, in any number of models by two queries.
+
+        `_FACTS` but the count of the versions; ``said_aliases``.
+        """
+        few = self.only("name", "description", "tag_lines")
+        shown = _facts(*(name for name in _FACTS if name != "versions_count"))
+        return few.annotate(**shown).prefetch_related(_aliases_said())
 
     def described(self) -> Self:
-        """With what lists and the API say of each, in any number of models by two queries.
+        """With what the API says of each, in any number of models by two queries.
 
         The values of `_facts`; ``store_name``; ``latest_pk``, the newest version that is ready;
-        ``is_published``, whether a version is not rejected, so that it cannot be deleted; the
-        aliases.
+        ``is_published``, whether a version is not rejected, so that it cannot be deleted;
+        ``said_aliases``.
         """
         every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
-        aliases = models.Prefetch("aliases", Alias.objects.said())
         return (
             self.select_related("created_by", "owner")
             .annotate(
-                **_facts(),
+                **_facts(*_FACTS),
                 store_name=Coalesce("store__name", models.Value(DEFAULT_STORE)),
                 latest_pk=models.Subquery(every.filter(state=Version.State.READY).values("pk")[:1]),
                 is_published=models.Exists(every.exclude(state=Version.State.REJECTED)),
             )
-            .prefetch_related(aliases)
+            .prefetch_related(_aliases_said())
         )
 
     def search(self, text: str) -> Self:
@@ -299,12 +304,13 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         return self.filter(found | Q(pk__in=checksum.values("model"))) if found else self
 
     def of_state(self, state: str) -> Self:
-        """Those of listed() whose newest version has the state; `none`: there is no version."""
+        """Those whose newest version has the state; `none`: there is no version."""
+        rows = self.alias(**_facts("newest_state"))
         if state == NO_VERSION:
-            return self.filter(newest_state=None)
+            return rows.filter(newest_state=None)
         if state == IN_PROGRESS:
-            return self.filter(newest_state__in=Version.UNSETTLED)
-        return self.filter(newest_state=state)
+            return rows.filter(newest_state__in=Version.UNSETTLED)
+        return rows.filter(newest_state=state)
 
     def with_alias(self, name: str) -> Self:
         """Those that have an alias of this name."""
@@ -421,7 +427,39 @@ def _owner_name() -> Coalesce:
     return Coalesce("owner__username", "created_by__username", models.Value(""))
 
 
-def _facts() -> dict[str, Any]:
+def _aliases_said() -> "models.Prefetch[str]":
+    """The aliases of models as the list ``said_aliases``: a queryset for each model takes long."""
+    return models.Prefetch("aliases", Alias.objects.said(), to_attr="said_aliases")
+
+
+# Of each the expression is made where it is wanted, as making all takes some time.
+_FACTS: "dict[str, Callable[[VersionQuerySet, VersionQuerySet], Any]]" = {
+    "versions_count": lambda every, ready: Coalesce(
+        models.Subquery(
+            every.order_by().values("model").annotate(count=models.Count("pk")).values("count")
+        ),
+        0,
+    ),
+    "uploaded_at": lambda every, ready: Coalesce(
+        _of(_by_upload(every), "created_at"), models.F("created_at")
+    ),
+    "uploaded_by": lambda every, ready: _of(_by_upload(every), "created_by__username"),
+    "newest_number": lambda every, ready: Coalesce(
+        _of(_wanted(every), "number"), _of(every, "number")
+    ),
+    "newest_state": lambda every, ready: Coalesce(
+        _of(_wanted(every), "state"), _of(every, "state")
+    ),
+    "ready_number": lambda every, ready: Coalesce(_of(ready, "number"), 0),
+    "ready_size": lambda every, ready: Coalesce(
+        _of(ready, "published_size"), _of(ready, "size"), 0
+    ),
+    "called_at": lambda every, ready: Coalesce(_of(_by_call(every), "at"), _LONG_AGO),
+    "owner_name": lambda every, ready: _owner_name(),
+}
+
+
+def _facts(*names: str) -> dict[str, Any]:
     """What is known of a model by its versions, as expressions.
 
     ``versions_count``; ``uploaded_at``, the last upload or else the registration, and who made
@@ -432,30 +470,25 @@ def _facts() -> dict[str, Any]:
     """
     every = Version.objects.filter(model=models.OuterRef("pk")).order_by("-number")
     ready = every.filter(state=Version.State.READY)
-    wanted = every.exclude(state__in=Version.DISCARDED)
-    counted = every.order_by().values("model").annotate(count=models.Count("pk"))
-    last = every.order_by("-created_at", "-pk")
+    return {name: _FACTS[name](every, ready) for name in names}
+
+
+def _of(rows: "VersionQuerySet", name: str) -> models.Subquery:
+    return models.Subquery(rows.values(name)[:1])
+
+
+def _wanted(every: "VersionQuerySet") -> "VersionQuerySet":
+    return every.exclude(state__in=Version.DISCARDED)
+
+
+def _by_upload(every: "VersionQuerySet") -> "VersionQuerySet":
+    return every.order_by("-created_at", "-pk")
+
+
+def _by_call(every: "VersionQuerySet") -> Any:
     calls = _calls().filter(version=models.OuterRef("pk")).order_by("-created_at")
-    called = (
-        every.order_by()
-        .annotate(at=models.Subquery(calls.values("created_at")[:1]))
-        .order_by(models.F("at").desc(nulls_last=True))
-    )
-
-    def of(rows: "VersionQuerySet", name: str) -> models.Subquery:
-        return models.Subquery(rows.values(name)[:1])
-
-    return {
-        "versions_count": Coalesce(models.Subquery(counted.values("count")), 0),
-        "uploaded_at": Coalesce(of(last, "created_at"), models.F("created_at")),
-        "uploaded_by": of(last, "created_by__username"),
-        "newest_number": Coalesce(of(wanted, "number"), of(every, "number")),
-        "newest_state": Coalesce(of(wanted, "state"), of(every, "state")),
-        "ready_number": Coalesce(of(ready, "number"), 0),
-        "ready_size": Coalesce(of(ready, "published_size"), of(ready, "size"), 0),
-        "called_at": Coalesce(of(called, "at"), _LONG_AGO),
-        "owner_name": _owner_name(),
-    }
+    called = every.order_by().annotate(at=models.Subquery(calls.values("created_at")[:1]))
+    return called.order_by(models.F("at").desc(nulls_last=True))
 
 
 class RegisteredModel(models.Model):
@@ -492,6 +525,8 @@ class RegisteredModel(models.Model):
 
     #: What a list that is sorted by metadata says of it: the key's number, and its version.
     best: Any = None
+    #: Of a row of described() or in_list(): its aliases with the numbers of their versions.
+    said_aliases: "list[Alias]"
 
     objects = GuardedManager.from_queryset(RegisteredModelQuerySet)()
     activity_kind = "model"
@@ -559,7 +594,7 @@ class RegisteredModel(models.Model):
     @property
     def aliases_said(self) -> str:
         """Its aliases with their versions, of a row of described(): ``live v2, next v3``."""
-        return ", ".join(f"{alias.name} v{alias.version.number}" for alias in self.aliases.all())
+        return ", ".join(f"{alias.name} v{alias.version.number}" for alias in self.said_aliases)
 
     @property
     def last_call(self) -> datetime | None:

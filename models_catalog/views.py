@@ -91,7 +91,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     )
     table = Table(
         request,
-        RegisteredModel.objects.listed().only("pk"),
+        RegisteredModel.objects.only("pk"),
         columns=[
             Column("name", _("Model"), sort="name"),
             Column("description", _("Description")),
@@ -157,10 +157,11 @@ def model_list(request: HttpRequest) -> HttpResponse:
         default_sort="-best_value" if shown else "-uploaded_at",
         live="found",
         counts=WITH_ROWS,
+        prepare=lambda models, fields: models.with_facts(*fields),
     )
     query = next(one.value for one in table.filters if one.name == "q")
     versions = Version.objects.with_checksum(query).for_lists().select_related("model")
-    rows: Any = RegisteredModel.objects.described()
+    rows: Any = RegisteredModel.objects.in_list()
     if shown:
         rows = rows.with_best_version(shown, least=least)
     described = rows.in_bulk([row.pk for row in table.rows])

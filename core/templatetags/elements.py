@@ -6,17 +6,18 @@
 import re
 import zlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
+from functools import lru_cache
+from html import escape
 from typing import Any
 
 from django import template
 from django.contrib.messages.storage.base import Message
 from django.template.base import FilterExpression, NodeList, Parser, Token
-from django.utils import formats, timezone
-from django.utils.html import format_html
+from django.utils import dateformat, formats, timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from core.glossary import GLOSSARY
 from core.tables import Table
@@ -87,19 +88,15 @@ def when(value: datetime | None, form: str = "") -> SafeString:
     if value is None:
         return SafeString('<span class="muted">–</span>')
     here = _here(value)
-    minute = absolute(here)  # formats end in it: the rest is added, as formatting takes long
+    minute = escape(absolute(here))  # formats end in it: the rest is added
     second = f"{minute}:{here:%S}"
-    machine, full = here.isoformat(), f"{second} {here.tzname() or ''}".rstrip()
+    machine, full = here.isoformat(), f"{second} {escape(here.tzname() or '')}".rstrip()
     said = second if form == "second" else minute
     if form:
-        return format_html('<time datetime="{}" title="{}">{}</time>', machine, full, said)
-    return format_html(
-        '<time class="when" datetime="{}" title="{}"'
-        '><span>{}</span><span class="absolute"> {}</span></time>',
-        machine,
-        full,
-        ago(value),
-        said,
+        return SafeString(f'<time datetime="{machine}" title="{full}">{said}</time>')
+    return SafeString(
+        f'<time class="when" datetime="{machine}" title="{full}"'
+        f'><span>{escape(ago(value))}</span><span class="absolute"> {said}</span></time>'
     )
 
 
@@ -108,8 +105,21 @@ def _here(value: datetime) -> datetime:
 
 
 def absolute(value: datetime | None) -> str:
-    """A time in the user's zone and language, to the minute."""
-    return "" if value is None else str(formats.date_format(_here(value), "DATETIME_FORMAT"))
+    """A time in the user's zone and language, to the minute: their DATETIME_FORMAT."""
+    if value is None:
+        return ""
+    here = _here(value)
+    return f"{_day(here.date(), get_language())}{here:%H:%M}"
+
+
+@lru_cache(maxsize=1024)
+def _day(day: date, language: str | None) -> str:
+    """The format's part before the time, in the language that is active.
+
+    Formatting takes long, and the times of a list are of few days.
+    """
+    form = formats.get_format("DATETIME_FORMAT", language)
+    return dateformat.format(day, form.removesuffix("H:i"))
 
 
 @register.simple_tag(takes_context=True)

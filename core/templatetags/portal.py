@@ -2,14 +2,16 @@
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.html import escape, format_html
+from django.utils.html import avoid_wrapping, escape, format_html
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.timesince import timesince, timeuntil
+from django.utils.timesince import TIME_STRINGS, timeuntil
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from core import icons
@@ -76,12 +78,37 @@ def ago(value: datetime | None) -> str:
     """How long ago or until then, in one unit: just now, 3 minutes ago, in 2 days."""
     if value is None:
         return ""
-    passed = (timezone.now() - value).total_seconds()
+    now = timezone.now()
+    passed = (now - value).total_seconds()
     if passed <= -60:
         return _("in %(time)s") % {"time": timeuntil(value, depth=1)}
-    if passed < 60:
-        return _("just now")
-    return _("%(time)s ago") % {"time": timesince(value, depth=1)}
+    return _("just now") if passed < 60 else time_ago(value, now)
+
+
+def time_ago(value: datetime, now: datetime) -> str:
+    """A minute or more that passed, in the largest unit of django.utils.timesince."""
+    now = now.astimezone(value.tzinfo)
+    months = 12 * (now.year - value.year) + now.month - value.month
+    if (value.day, value.time()) > (now.day, now.time()):
+        months -= 1
+    if months:
+        unit, count = ("year", months // 12) if months >= 12 else ("month", months)
+    else:
+        passed = (now - value).total_seconds()
+        unit, length = next((unit, length) for unit, length in _UNITS if passed >= length)
+        count = int(passed // length)
+    return _passed(unit, count, get_language())
+
+
+# The longest first.
+_UNITS = [("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60)]
+
+
+@lru_cache(maxsize=1024)
+def _passed(unit: str, count: int, language: str | None) -> str:
+    """What a list says many times, in the language that is active, is put together once."""
+    time = avoid_wrapping(TIME_STRINGS[unit] % {"num": count})
+    return _("%(time)s ago") % {"time": time}
 
 
 @register.filter

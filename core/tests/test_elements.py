@@ -13,10 +13,15 @@ from django.contrib.messages.storage.fallback import FallbackStorage
 from django.template import TemplateSyntaxError, engines
 from django.test import RequestFactory
 from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.timesince import timesince
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core import icons, ui
 from core.glossary import GLOSSARY
-from core.templatetags.portal import unbroken
+from core.templatetags.elements import absolute
+from core.templatetags.portal import time_ago, unbroken
 from core.ui import Tab
 
 EVIL = '"><script>alert(1)</script>'
@@ -79,6 +84,21 @@ def test_what_never_happened_is_a_dash() -> None:
 
 def test_a_minute_ago_is_just_now() -> None:
     assert "just now" in _rendered("{% when at %}", at=timezone.now() - timedelta(seconds=30))
+
+
+@pytest.mark.parametrize(("language", "sentence"), [("en", "%s ago"), ("ko", "%s 전")])
+@given(
+    at=st.timedeltas(timedelta(0), timedelta(days=1200)).map(
+        lambda later: datetime(2023, 12, 1, tzinfo=UTC) + later
+    ),
+    passed=st.timedeltas(timedelta(minutes=1), timedelta(days=1200)),
+)
+def test_times_are_said_and_written_as_django_does(
+    language: str, sentence: str, at: datetime, passed: timedelta
+) -> None:
+    with translation.override(language):
+        assert time_ago(at, at + passed) == sentence % timesince(at, at + passed, depth=1)
+        assert absolute(at) == date_format(timezone.localtime(at), "DATETIME_FORMAT")
 
 
 # --- tabs, help, copies, code ---------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Right
 from django.template import engines
 from django.test import RequestFactory
 from django.utils import timezone
@@ -185,6 +186,19 @@ def test_however_rows_are_counted_a_page_is_the_same(page: str) -> None:
     assert _names(plain) == _names(counted) == _names(capped)
     assert plain.page.number == counted.page.number == capped.page.number
     assert plain.total == counted.total == capped.total
+
+
+def test_what_rows_are_sorted_by_can_be_added_where_it_is_asked_for() -> None:
+    asked: list[list[str]] = []
+
+    def prepare(rows: Any, fields: Any) -> Any:
+        asked.append(list(fields))
+        return rows.annotate(last=Right("username", 1)) if "last" in fields else rows
+
+    columns = [*COLUMNS, Column("last", "Last", sort="last")]
+    assert _names(_table("sort=-last", columns=columns, prepare=prepare)) == list("654")
+    assert _names(_table("", columns=columns, prepare=prepare)) == list("012")
+    assert asked == [["last", "pk"], ["username", "pk"]]
 
 
 def test_rows_without_end_are_counted_so_far_and_no_further(

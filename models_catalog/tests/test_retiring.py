@@ -87,7 +87,7 @@ def test_a_retired_version_is_meant_and_pointed_at_by_nobody() -> None:
 def test_a_model_of_which_all_is_retired_is_found_as_that() -> None:
     make_model(versions=1)
     _do(retiring.retire, 1)
-    rows = RegisteredModel.objects.listed()
+    rows = RegisteredModel.objects.all()
     assert rows.of_state("retired").exists()
     assert not rows.of_state("ready").exists()
     badge = RegisteredModel.objects.described().get().newest_badge
