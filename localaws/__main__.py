@@ -20,6 +20,7 @@ from .faults import InvalidFaultPlan
 from .guard import InvalidHostName
 from .keys import KeysMissing
 from .options import Options
+from .pricing import PricesUnreadable
 from .resource_store import FolderUnusable
 from .server import LocalAws, preload
 
@@ -51,7 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
     preload()
     try:
         local = LocalAws(options)
-    except (InvalidHostName, InvalidFaultPlan, FolderUnusable, KeysMissing) as error:
+    except (
+        InvalidHostName,
+        InvalidFaultPlan,
+        PricesUnreadable,
+        FolderUnusable,
+        KeysMissing,
+    ) as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
     if not options.verify_signatures:
@@ -149,6 +156,7 @@ def _options(arguments: list[str] | None) -> Options:
     option("threads", "requests answered at a time", _number(int, 4))
     option("max_instances", "the most real containers of a variant", count)
     option("quota", "the most instances of each type in the account, by Service Quotas", count)
+    option("prices", "file with the prices of instance types, for the price list", Path)
     option("memory_mb", "memory of an instance, passed on as MME_MEMORY_LIMIT_MB", count)
     option("type_memory", "percent of its type's memory that an instance has, in its place", count)
     option("disk_mb", "disk of an instance for unpacked models", count)

@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .aws_errors import AwsError
-from .shapes import OPERATIONS, SCALING_OPERATIONS
+from .shapes import OPERATIONS, PRICE_OPERATIONS, QUOTA_OPERATIONS, SCALING_OPERATIONS
 
 Action = Literal["throttle", "error", "capacity", "drop", "delay", "unhealthy"]
 _ACTIONS = ("throttle", "error", "capacity", "drop", "delay", "unhealthy")
-_OPERATIONS = ("*", "InvokeEndpoint", *OPERATIONS, *SCALING_OPERATIONS)
+_OPERATIONS = (
+    *("*", "InvokeEndpoint", *OPERATIONS),
+    *SCALING_OPERATIONS,
+    *QUOTA_OPERATIONS,
+    *PRICE_OPERATIONS,
+)
 _LEAST = {"skip": 0, "every": 1, "times": 0, "seconds": 0}
 _CAPACITY = (
     "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity "

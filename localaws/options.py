@@ -37,6 +37,8 @@ class Options:
     """Limit of real containers for each variant, whatever the requested instance count."""
     quota: int = 100
     """Instances of each type that the account may run for endpoints (Service Quotas)."""
+    prices: Path | None = None
+    """File with what an hour of each instance type costs, for the price list (localaws.pricing)."""
     memory_mb: int | None = None
     """Memory of an instance, handed to the container as MME_MEMORY_LIMIT_MB."""
     type_memory: int | None = None

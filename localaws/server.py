@@ -32,6 +32,7 @@ from .lifecycle import Lifecycle
 from .moto_services import MotoServices
 from .naming import request_id
 from .options import Options
+from .pricing import Pricing
 from .quotas import Quotas, is_about_sagemaker
 from .resource_store import ResourceStore, lock_folder
 from .scaling import Autoscaling, is_ours
@@ -46,6 +47,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 _JSON_PROTOCOL = "application/x-amz-json-1.1"
 _SCALING = "AnyScaleFrontendService"  # BC, application-autoscaling: targetPrefix
 _QUOTAS = "ServiceQuotasV20190624"  # BC, service-quotas: targetPrefix
+_PRICING = "AWSPriceListService"  # BC, pricing: targetPrefix
 _NOT_OFFERED = {
     "InferenceComponentName": "HTTP_X_AMZN_SAGEMAKER_INFERENCE_COMPONENT",
     "TargetContainerHostname": "HTTP_X_AMZN_SAGEMAKER_TARGET_CONTAINER_HOSTNAME",
@@ -61,7 +63,10 @@ class LocalAws:
     """All parts of one localaws; ``wsgi`` is its application."""
 
     def __init__(self, options: Options) -> None:
-        """Raises InvalidFaultPlan, FolderUnusable, KeysMissing, InvalidHostName."""
+        """Raises what its options lack.
+
+        InvalidFaultPlan, PricesUnreadable, FolderUnusable, KeysMissing, InvalidHostName.
+        """
         self.options = options
         keys = own_keys(options.keys_file, os.environ)
         if not keys and options.verify_signatures:
@@ -94,6 +99,7 @@ class LocalAws:
             self.store, self.scaling, self.telemetry, self.clock, self.alarms
         )
         self.quotas = Quotas(options)
+        self.pricing = Pricing(options.prices)
         self.admin = AdminPages(options, self.store, self.fleet, self.faults, self.evaluator)
         self.others = MotoServices(options.s3_endpoint)
         self._server: BaseWSGIServer | None = None
@@ -164,6 +170,8 @@ class LocalAws:
             and is_about_sagemaker(_peek(environ))
         ):
             return self._control(operation, environ, start_response, service=_QUOTAS)
+        if verdict.kind == "service" and service == _PRICING:
+            return self._control(operation, environ, start_response, service=_PRICING)
         if verdict.kind == "runtime":
             name, _, what = path.removeprefix("/endpoints/").rpartition("/")
             if what == "invocations":
@@ -206,6 +214,8 @@ class LocalAws:
                 body = self.scaling.call(operation, sent, region=region)
             elif service == _QUOTAS:
                 body = self.quotas.call(operation, sent)
+            elif service == _PRICING:
+                body = self.pricing.call(operation, sent)
             else:
                 body = self.control_plane.call(operation, sent, faults, region=region)
             status, error_code = 200, ""

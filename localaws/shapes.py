@@ -67,6 +67,9 @@ SCALING_OPERATIONS = (
 QUOTAS = "service-quotas"
 QUOTA_OPERATIONS = ("ListServiceQuotas", "GetServiceQuota")
 """What localaws offers of Service Quotas, for SageMaker."""
+PRICING = "pricing"
+PRICE_OPERATIONS = ("GetProducts",)
+"""What localaws offers of AWS's price list, for SageMaker."""
 _JSON_TYPES = {
     "string": (str,),
     "boolean": (bool,),

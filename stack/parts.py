@@ -343,6 +343,7 @@ def _localaws(layout: Layout) -> list[str]:
         *(_PYTHON, "-m", "localaws"),
         *("--host", HOST, "--port", str(layout.localaws_port)),
         *("--data", str(layout.local_dir / "localaws")),
+        *("--prices", str(ROOT / "endpoints" / "prices.json")),
         *("--region", REGION),
         *("--s3-endpoint", layout.s3_url),
         *("--container-command", shlex.join(container)),

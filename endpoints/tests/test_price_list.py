@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from django.test import Client
 from core import aws, clock, where
 from endpoints import price_list, prices, tasks
 from endpoints.models import PriceLook
+from localaws.tests.servers import LocalAwsProcess
 
 pytestmark = pytest.mark.django_db
 
@@ -152,3 +154,38 @@ def test_the_start_looks_at_no_table_as_there_may_be_none_yet(
     settings.PRICE_LIST = "/no/such/list.json"
     with pytest.raises(ImproperlyConfigured):
         prices.check()
+
+
+@pytest.mark.slow
+def test_of_localaws_the_prices_are_read_and_kept_whatever_fails(
+    on_aws: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP, with the faults that localaws can be told to have."""
+    by_type = {"ml.m5.large": "0.142", "ml.m5.xlarge": "0.283"}
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps({"currency": "USD", "regions": {REGION: by_type}}))
+    local = LocalAwsProcess(tmp_path / "data", "http://127.0.0.1:1", "--prices", str(file)).start()
+    try:
+        client = local.client("pricing", region_name="us-east-1", read_timeout=1)
+        monkeypatch.setattr(aws, "pricing", lambda: client)
+        tasks.sweep_prices()
+        read = {kind: Decimal(price) for kind, price in by_type.items()}
+        assert prices.known().per_hour == read
+        for fault in (
+            {"action": "throttle"},
+            {"action": "error", "code": "AccessDeniedException", "status": 400},
+            {"action": "error", "code": "InternalErrorException", "status": 500},
+            {"action": "drop"},
+            {"action": "delay", "seconds": 3},
+        ):
+            local.admin("faults", "PUT", {"faults": [{"operation": "GetProducts"} | fault]})
+            PriceLook.objects.update(tried_at=clock.now() - timedelta(days=2))
+            tasks.sweep_prices()
+            row = PriceLook.objects.get()
+            assert row.problem, fault
+            assert prices.known().per_hour == read, "what was read before counts"
+        PriceLook.objects.update(tried_at=clock.now() - timedelta(hours=2))
+        tasks.sweep_prices()
+        assert PriceLook.objects.get().problem == ""
+    finally:
+        local.stop()
