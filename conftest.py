@@ -11,7 +11,7 @@ from django.conf import settings
 from structlog import contextvars
 
 from core import catalogs, remembered
-from tests import quick
+from tests import migrated, quick
 
 # pytest-django has read the settings of the tests by now (pyproject.toml). A process that a test
 # starts is to have the portal's own, as a user's has.
@@ -63,6 +63,38 @@ def _no_real_aws() -> Iterator[None]:
     patch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://127.0.0.1:9")
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(
+    django_db_keepdb: bool, django_db_createdb: bool, django_db_modify_db_settings: None
+) -> Iterator[bool]:
+    """Whether the database of the tests is there already: as a copy of a migrated one, if possible.
+
+    Stands in for pytest-django's fixture, which the others of its name ask.
+    """
+    from django.db import connection
+
+    if connection.vendor != "sqlite" or django_db_keepdb or django_db_createdb:
+        yield django_db_keepdb
+        return
+    database = Path(connection.settings_dict["TEST"]["NAME"])
+    copied = migrated.copy_to(database)
+    yield copied
+    if copied:  # pytest-django keeps it
+        connection.close()
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{database}{suffix}").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_keepdb: bool, django_db_blocker: Any) -> None:
+    """The database of the tests, which is kept for the next run before a test has written to it."""
+    from django.db import connection
+
+    if connection.vendor == "sqlite" and not django_db_keepdb:
+        with django_db_blocker.unblock():
+            migrated.keep(Path(connection.settings_dict["NAME"]))
 
 
 @pytest.fixture(autouse=True)

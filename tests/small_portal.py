@@ -18,6 +18,7 @@ from typing import Any
 from django.conf import settings
 
 from localaws.tests import servers as localaws
+from tests import migrated
 from tests.servers import REDIS_PASSWORD, free_port, redis_of_a_stack, running
 
 ROOT = Path(settings.BASE_DIR)
@@ -104,6 +105,7 @@ class SmallPortal:
 
     def migrate(self) -> None:
         """Make its database."""
+        migrated.copy_to(self.database)
         self._manage("migrate", "--verbosity", "0")
 
     def _manage(self, *arguments: str) -> None:

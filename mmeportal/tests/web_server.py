@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from tests import migrated
 from tests.servers import free_port, running, wait_for_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,7 @@ class WebServer:
         if made.exists():
             shutil.copyfile(made, folder / "db.sqlite3")
             return
+        migrated.copy_to(folder / "db.sqlite3")
         self.manage("migrate", "-v0")
         self.manage("shell", "--no-imports", "-c", _USERS)
         with (
