@@ -31,6 +31,7 @@ from tests.rules.api_subjects import JSON, subjects
 from tests.rules.site import OTHER, Site
 from tests.rules.subjects import addresses
 
+pytestmark = pytest.mark.slow  # every page and operation is asked, twice by each visitor
 #: What the model and the endpoint of the hidden store are called; nothing else is called so.
 SECRET = "hushhush"
 _RENAMED = {"digits": SECRET, "demo-0": f"{SECRET}-serves", "gone-0": f"{SECRET}-served"}

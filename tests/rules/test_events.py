@@ -3,8 +3,10 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+import pytest
 from django.apps import apps
 from django.conf import settings
 
@@ -17,13 +19,23 @@ CODE = re.compile(r"[a-z]+(?:\.[a-z_]+)+")
 FILE_ENDINGS = {"html", "txt", "py", "json", "md", "js", "css"}
 
 
-def _sources() -> Iterator[tuple[str, ast.Module]]:
-    """The code of every app, without its tests and migrations."""
-    for config in apps.get_app_configs():
-        if Path(config.path).parent == ROOT:
-            for path in Path(config.path).rglob("*.py"):
-                if not {"tests", "migrations"} & set(path.parts):
-                    yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+@cache
+def _sources() -> list[tuple[str, list[ast.AST]]]:
+    """The code of every app as its nodes, without its tests and migrations."""
+    return [
+        (str(path.relative_to(ROOT)), list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+        for config in apps.get_app_configs()
+        if Path(config.path).parent == ROOT
+        for path in Path(config.path).rglob("*.py")
+        if not {"tests", "migrations"} & set(path.parts)
+    ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _parsed_for_this_module() -> Iterator[None]:
+    """The nodes take much memory: not longer than they are needed."""
+    yield
+    _sources.cache_clear()
 
 
 def _registered() -> dict[str, str]:
@@ -32,8 +44,8 @@ def _registered() -> dict[str, str]:
 
 def _calls() -> Iterator[tuple[str, dict[str, ast.expr]]]:
     """Where each call of `record` stands, with its arguments by name."""
-    for path, tree in _sources():
-        for node in ast.walk(tree):
+    for path, nodes in _sources():
+        for node in nodes:
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 arguments = {one.arg: one.value for one in node.keywords if one.arg}
@@ -55,12 +67,13 @@ def _names() -> set[str]:
     """The names that phrases have for programs (core/sentences.py): they are no events."""
     return {
         node.args[0].value
-        for _, tree in _sources()
-        for node in ast.walk(tree)
+        for _, nodes in _sources()
+        for node in nodes
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "named"
         and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, str)
     }
 
 
@@ -111,8 +124,8 @@ def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
     slots = _slots() | _names() | {kind.name for kind in all_kinds()} | {TEST}
     unknown = sorted(
         f"{path}:{node.lineno}: {node.value!r}"
-        for path, tree in _sources()
-        for node in ast.walk(tree)
+        for path, nodes in _sources()
+        for node in nodes
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and CODE.fullmatch(node.value)
@@ -128,8 +141,8 @@ def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
 def test_every_code_is_used() -> None:
     uses: dict[str, int] = {}
     built, ends = [], [r"(?!)"]
-    for _, tree in _sources():
-        for node in ast.walk(tree):
+    for _, nodes in _sources():
+        for node in nodes:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 uses[node.value] = uses.get(node.value, 0) + 1
             elif isinstance(node, ast.JoinedStr):

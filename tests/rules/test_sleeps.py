@@ -6,6 +6,7 @@ wall clock moves with time-machine. Neither moves a monotonic clock or that of a
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,7 @@ def _sleeps(node: ast.AST, function: str, polling: bool) -> Iterator[tuple[str, 
         yield from _sleeps(child, name, inside)
 
 
+@cache
 def sleeps() -> dict[str, list[int]]:
     """Every sleep that needs a reason: "path::function" → lines."""
     found: dict[str, list[int]] = {}

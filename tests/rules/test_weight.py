@@ -21,6 +21,7 @@ from accounts import roles
 from tests.rules import rows
 from tests.rules.subjects import addresses
 
+pytestmark = pytest.mark.slow  # every page is rendered, with 60 rows of everything
 #: In bytes. What gzip makes of each file counts, as a proxy or WhiteNoise sends it.
 MOST = 150_000
 # Pages that may be heavier, and why.
@@ -105,7 +106,6 @@ def _pages(samples: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.slow
 def test_every_page_is_light(pages: dict[str, str]) -> None:
     assert len(pages) > 12
     weights = {}

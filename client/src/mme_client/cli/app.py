@@ -7,6 +7,7 @@ command needs none of them.
 import enum
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -3006,8 +3007,9 @@ def webhook_remove(
     telling.remove(webhook, json=json, quiet=quiet, timeout=timeout)
 
 
+@cache
 def command() -> Any:
-    """The command line, ready to be run."""
+    """The command line, ready to be run; making it takes a tenth of a second."""
     made = get_command(app)
     own = {
         "install_completion": _("Install the completion of this shell."),
