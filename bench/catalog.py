@@ -138,11 +138,10 @@ def ask(process: Any, what: dict[str, Any]) -> Any:
 
 
 def serve(models: int) -> None:
-    """A child: fill its database, and answer what it is asked."""
-    import django
-
-    django.setup()
+    """A child: fill its database, and answer what it is asked, loaded as the web server is."""
     from django.core.management import call_command
+
+    import mmeportal.wsgi  # noqa: F401
 
     call_command("migrate", verbosity=0, stdout=sys.stderr)
     pages: Pages | None = None

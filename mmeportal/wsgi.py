@@ -4,6 +4,7 @@ All that a request may need is loaded here. The web server imports this before i
 processes share that memory, and no first request waits for it.
 """
 
+import gc
 import os
 from pathlib import Path
 
@@ -35,3 +36,7 @@ def _load_pages() -> None:
 
 _load_pages()
 aws.create_clients(aws.s3, aws.sagemaker_runtime)
+# What is loaded stays: the garbage collector need not look at it again and again, nor write to it,
+# which would give each process a copy of memory that they share.
+gc.collect()
+gc.freeze()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -342,8 +343,10 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             return kept.distinct()
 
         aliases = Alias.objects.filter(model__in=self.order_by().values("pk"))
+        owning = Coalesce("owner_id", "created_by_id")
+        owners = get_user_model().objects.filter(pk__in=self.order_by().values_list(owning))
         rows = named("tag", self, "tag_lines").union(
-            named("owner", self, _owner_name()),
+            named("owner", owners, "username"),
             named("alias", aliases, "name"),
             named("store", Store.objects.added(), "name"),
         )

@@ -159,6 +159,13 @@ def toasts(context: template.Context, messages: Sequence[Message] | None) -> Saf
 
 
 @register.filter
+def cut_at(value: str, length: int) -> str:
+    """So many characters of a text, the last an ellipsis; truncatechars takes long in lists."""
+    text = str(value)
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
+@register.filter
 def last_part(value: str) -> str:
     """What stands after the last slash of an address: an image's name without its registry."""
     return str(value).rpartition("/")[2]
