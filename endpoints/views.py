@@ -17,7 +17,7 @@ from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
-from core import clock, errors, ui, where
+from core import clock, errors, shared_parts, ui, where
 from core.permissions import actor, require_permission
 from core.ui import Tab
 from endpoints import (
@@ -270,6 +270,10 @@ def _page(request: HttpRequest, pk: int, part: _Part) -> HttpResponse:
 @_may_look
 def endpoint_live(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that changes while something is under way, or is being looked at."""
+    return shared_parts.shared(request, lambda: _live(request, pk))
+
+
+def _live(request: HttpRequest, pk: int) -> HttpResponse:
     endpoint = get_object_or_404(Endpoint, pk=pk)
     query = request.GET.copy()
     part = next((one for one in _PARTS if one.name == query.get("tab")), _OVERVIEW)
@@ -287,6 +291,7 @@ def endpoint_live(request: HttpRequest, pk: int) -> HttpResponse:
         # The page's last request: what can be done there has changed. Where it only awaited a look,
         # nothing has, and somebody may be typing there.
         "oob": endpoint.settled and not part.live and not asked,
+        "csrf_token": shared_parts.TOKEN,
     }
     return render(request, "endpoints/_polled.html", context)
 
