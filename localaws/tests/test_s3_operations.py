@@ -15,6 +15,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -464,6 +465,37 @@ def test_copies_keep_or_replace_what_is_said_of_the_object(s3: Any, bucket: str)
         "NoSuchKey",
         404,
     )
+
+
+def test_objects_that_become_parts_keep_their_checksums(s3: Any, bucket: str) -> None:
+    pieces = [BIG[: 6 << 20], b"the end"]
+    s3.put_object(Bucket=bucket, Key="0", Body=pieces[0], ChecksumAlgorithm="SHA256")
+    s3.put_object(Bucket=bucket, Key="1", Body=pieces[1], ChecksumAlgorithm="CRC32")
+    for algorithm in ("SHA256", "CRC32"):
+        upload = s3.create_multipart_upload(
+            Bucket=bucket, Key="joined", ChecksumAlgorithm=algorithm
+        )["UploadId"]
+        parts = []
+        for n, piece in enumerate(pieces):
+            part = s3.upload_part_copy(
+                Bucket=bucket,
+                Key="joined",
+                UploadId=upload,
+                PartNumber=n + 1,
+                CopySource={"Bucket": bucket, "Key": str(n)},
+            )["CopyPartResult"]
+            assert part["ETag"] == f'"{hashlib.md5(piece).hexdigest()}"'
+            raw = {
+                "SHA256": hashlib.sha256(piece).digest(),
+                "CRC32": zlib.crc32(piece).to_bytes(4, "big"),
+            }[algorithm]
+            name = f"Checksum{algorithm}"
+            assert part[name] == base64.b64encode(raw).decode()
+            parts.append({"PartNumber": n + 1, "ETag": part["ETag"], name: part[name]})
+        s3.complete_multipart_upload(
+            Bucket=bucket, Key="joined", UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+        assert read(s3, bucket, "joined") == b"".join(pieces)
 
 
 def test_big_objects_are_copied_in_parts(s3: Any, bucket: str) -> None:
