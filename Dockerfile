@@ -26,6 +26,10 @@ COPY requirements/portal.txt requirements/
 RUN python3 -m venv --without-pip .venv \
     && pip3 --python .venv/bin/python install --no-cache-dir --compile --require-hashes \
         -r requirements/portal.txt
+# The command mme. Nothing is fetched for it.
+COPY client client
+RUN pip3 --python .venv/bin/python install --no-cache-dir --compile --no-index --no-deps \
+        --no-build-isolation ./client
 
 FROM pip AS local-packages
 COPY requirements/local.txt requirements/
@@ -52,7 +56,8 @@ ENV PATH=/app/.venv/bin:$PATH \
     LANG=C.UTF-8 \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    WEB_BIND=0.0.0.0:8000
+    WEB_BIND=0.0.0.0:8000 \
+    MME_URL=http://127.0.0.1:8000
 USER portal
 EXPOSE 8000
 CMD ["python", "-m", "stack.procfile", "web"]

@@ -33,6 +33,7 @@ from tests.stack import free_ports
 ENGINE = shlex.split(os.environ.get("CONTAINER_ENGINE", "docker"))
 COMPOSE = shlex.split(os.environ.get("COMPOSE", "docker compose"))
 IMAGE = os.environ.get("IMAGE", "demo-sagemaker-multimodel:latest")
+PORTAL_INSIDE = "http://127.0.0.1:8000"
 LABELS = ["cat", "dog", "owl"]
 
 
@@ -193,9 +194,9 @@ def check_compose(folder: Path) -> None:
                 "versions": [{"archive": "digits.tar.gz", "note": ""}]}  # fmt: skip
         (folder / "manifest.json").write_text(json.dumps({"models": [demo]}))
         print("Compose: it is up, and a user logged in.", flush=True)
-        put(
-            [*compose, "exec", "-T", "web"], folder, ["manifest.json", "digits.tar.gz"], environment
-        )
+        picture(folder)
+        files = ["manifest.json", "digits.tar.gz", "picture.png"]
+        put([*compose, "exec", "-T", "web"], folder, files, environment)
         seed(lambda: inside("python", "manage.py", "seed_demo", "/tmp", "--wait", "200"))
         print("Compose: a model was uploaded and an endpoint made.", flush=True)
         keys = configparser.ConfigParser()
@@ -216,6 +217,12 @@ def check_compose(folder: Path) -> None:
         )["Body"].read()
         assert json.loads(answer)["predictions"][0]["label"] == "owl", answer
         print("Compose: the endpoint answered.", flush=True)
+        inside("python", "manage.py", "local_token", "/tmp/portal.env", "--url", PORTAL_INSIDE)
+        called = inside(
+            "sh", "-c", ". /tmp/portal.env && mme invoke demo digits:1 /tmp/picture.png --json"
+        )
+        assert json.loads(called)["predictions"][0]["label"] == "owl", called
+        print("Compose: mme called it.", flush=True)
         assert inside("id", "-u").strip() != "0", "the portal runs as root"
         check_sandbox(compose, environment)
     except BaseException as problem:

@@ -87,6 +87,31 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
                 portal.me()
 
 
+@pytest.mark.parametrize("slow", [0.0, 0.1])
+def test_a_portal_that_was_never_reached_is_unreachable_also_when_the_time_is_over(
+    monkeypatch: pytest.MonkeyPatch, slow: float
+) -> None:
+    def unknown(*_asked: object, **_how: object) -> None:
+        time.sleep(slow)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    unreachable = pytest.raises(Unreachable, match=r"portal\.invalid")
+    with Portal("http://portal.invalid", "mme_x") as portal, unreachable, portal.within(0.05):
+        portal.me()
+
+
+def test_a_portal_that_went_away_meanwhile_is_waited_for_until_the_time_is_over(
+    fake: FakePortal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.answers = [ME]
+    with Portal(fake.url, "mme_x", retries=10_000) as portal:
+        portal.me()
+        monkeypatch.setattr(portal.transport, "url", "http://127.0.0.1:1")
+        with pytest.raises(TimedOut), portal.within(0.3):
+            portal.me()
+
+
 def test_a_redirect_is_not_followed_and_gets_no_token(fake: FakePortal) -> None:
     with fake_portal() as other:
         fake.answers = [Says(301, headers={"Location": f"{other.url}/api/v1/me"})]

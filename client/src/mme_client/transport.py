@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
 from urllib3.util import Retry, Timeout, make_headers, parse_url
 
 from mme_client import __version__, errors
@@ -107,6 +107,7 @@ class Transport:
         self.language = language
         self.deadline: float | None = None
         self._seen_version = seen_version
+        self._answered = False
         self._tls = self._context(ca_bundle) if parts.scheme == "https" else None
         self._pool = self._made_pool(self.url)
 
@@ -242,14 +243,21 @@ class Transport:
                 timeout=self._timeout(timeout),
             )
         except HTTPError as error:
-            self.left_s()  # of two reasons the person's own limit is the one
-            raise errors.Unreachable(f"{self.url}: {_why(error)}") from _root(error)
+            unreached = errors.Unreachable(f"{self.url}: {_why(error)}")
+            if not self._never_connected(_root(error)):
+                self.left_s()  # of two reasons the person's own limit is the one
+            raise unreached from _root(error)
         finally:
             if opened is not None:
                 opened.close()
+        self._answered = True
         if self._seen_version is not None and VERSION_HEADER in answer.headers:
             self._seen_version(answer.headers[VERSION_HEADER])
         return Answer(answer.status, answer.headers, answer.data)
+
+    def _never_connected(self, error: BaseException | None) -> bool:
+        """Whether nothing was ever reached: a longer time limit would not help."""
+        return not self._answered and isinstance(error, NewConnectionError | ConnectTimeoutError)
 
     def _timeout(self, wanted: float | None) -> Timeout:
         left = self.left_s()
@@ -266,10 +274,15 @@ class Transport:
         self.pause(pause, error)
 
     def pause(self, seconds: float, error: Exception | None = None) -> None:
-        """Wait before the next try, which ``error`` made needed; raises TimedOut."""
+        """Wait before the next try, which ``error`` made needed.
+
+        Raises TimedOut where the time limit is over before; ``error`` itself where it is of a
+        portal that was never reached.
+        """
         seconds = min(seconds, MAX_PAUSE_S)
-        left = self.left_s()
-        if left is not None and left <= seconds:
+        if self.deadline is not None and self.deadline - time.monotonic() <= seconds:
+            if error is not None and self._never_connected(error.__cause__):
+                raise error
             raise errors.TimedOut(str(error or "")) from error
         time.sleep(seconds)
 
