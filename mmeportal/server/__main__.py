@@ -2,7 +2,6 @@
 
 import argparse
 import errno
-import gc
 import logging
 import mmap
 import os
@@ -148,9 +147,6 @@ class Master:
     def run(self) -> int:
         """Serve; returns the exit code."""
         self._bound.listen(2048)
-        # The collector writes into each object that it looks at, and so into a copy of its page.
-        gc.collect()
-        gc.freeze()
         for index in range(self._processes):
             self._fork(index)
         while True:
@@ -193,7 +189,8 @@ class Master:
                 exchange=self._exchange,
                 index=index,
             )
-            if index >= self._processes - self._call_processes:
+            for_calls = index >= self._processes - self._call_processes
+            if for_calls:
                 # Where the kernel shares the processor among sessions (sched(7), autogroup), calls
                 # have a share of their own.
                 os.setsid()
@@ -205,9 +202,11 @@ class Master:
             recording.replay_when_it_begins()
             if index == 0 and self._prometheus is not None and self._counts is not None:
                 prometheus_page.serve(self._prometheus, folder=self._counts.name)
-            # A call of a model gives up the interpreter's lock at each read and write, and would
-            # get it back after 5 ms each time while a page is rendered.
-            sys.setswitchinterval(_SWITCH_S)
+            if not for_calls:
+                # A call of a model gives up the interpreter's lock at each read and write, and
+                # would get it back after 5 ms each time while a page is rendered. Calls among
+                # themselves do so often enough, and lose what lies in the processor's caches.
+                sys.setswitchinterval(_SWITCH_S)
 
             def heartbeat() -> None:
                 self._heartbeat(index)
