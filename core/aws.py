@@ -368,9 +368,6 @@ TRANSFER = TransferConfig(
 # s3transfer reads ten parts ahead otherwise; boto3's class does not take this as an argument.
 TRANSFER.max_in_memory_upload_chunks = 4
 
-# Of what is one object however large, up to twice what is handed on at once (uploads.py).
-AT_ONCE = TransferConfig(multipart_threshold=16 << 20)
-
 # Of what is read from S3 itself meanwhile, so each part is in memory twice for a moment.
 JOINING = TransferConfig(
     multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=2

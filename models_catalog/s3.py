@@ -52,12 +52,10 @@ def upload(
     key: str,
     file: IO[bytes],
     beat: Callable[[], None] | None = None,
-    config: Any = None,
 ) -> None:
     """Stream ``file`` to ``key`` in parts; nothing is there until all of it is. A user waits.
 
     ``beat`` is called every second meanwhile; what it raises is raised when the upload has ended.
-    ``config``: a TransferConfig of core.aws, for other parts than usual.
     """
 
     client = _client(bucket, aws.PAGE)
@@ -65,12 +63,23 @@ def upload(
     def work() -> None:
         with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
             usual = aws.TRANSFER if beat is None else aws.JOINING
-            client.upload_fileobj(file, bucket, key, Config=config or usual)
+            client.upload_fileobj(file, bucket, key, Config=usual)
 
     if beat is None:
         work()
     else:
         beating(work, beat=beat)
+
+
+def put(*, bucket: str, key: str, data: bytes, beat: Callable[[], None]) -> None:
+    """Write bytes that are at hand to ``key``, at once. A user waits; ``beat`` as of `upload`."""
+    client = _client(bucket, aws.PAGE)
+
+    def work() -> None:
+        with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
+            client.put_object(Bucket=bucket, Key=key, Body=data)
+
+    beating(work, beat=beat)
 
 
 def beating(*works: Callable[[], None], beat: Callable[[], None]) -> None:

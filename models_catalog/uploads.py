@@ -21,7 +21,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils.translation import gettext
 
-from core import aws, clock, waiting
+from core import clock, waiting
 from core.errors import CONFLICT, AwsError
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
@@ -42,9 +42,9 @@ log = logging.getLogger(__name__)
 KEPT = timedelta(days=1)
 #: A process that adds to an upload and dies keeps others out for so long.
 LEASE = timedelta(seconds=15)
-#: Below core.aws.AT_ONCE's threshold, so that each stretch is one object, written at once. The web
-#: server hands on half as much (mmeportal/server/guard.py), and a little more.
-STRETCH_BYTES = (16 << 20) - 1
+#: Each stretch is one object, written at once. The web server hands on 16 MiB
+#: (mmeportal/server/guard.py), and a little more.
+STRETCH_BYTES = 17 << 20
 MOST_STRETCHES, MOST_UNFINISHED = 20_000, 200
 #: A larger one is made a version by a worker, and the last request waits for it so long.
 AT_ONCE_BYTES, WAIT_S = 512 << 20, 20
@@ -262,19 +262,20 @@ def _keep(
     offset, left = row.offset, size
     try:
         while left:
-            part = _NextBytes(file, min(left, STRETCH_BYTES), hashed)
+            data = _next_bytes(file, min(left, STRETCH_BYTES))
+            if not data:  # the body was shorter than it said
+                break
+            if hashed is not None:
+                hashed.update(data)
             stretch = Stretch(
-                upload=row, offset=offset, key=f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}"
+                upload=row,
+                offset=offset,
+                size=len(data),
+                key=f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}",
             )
             uncommitted.append(stretch)
             try:
-                s3.upload(
-                    bucket=row.bucket,
-                    key=stretch.key,
-                    file=part,  # type: ignore[arg-type]
-                    beat=lease.keep,
-                    config=aws.AT_ONCE,
-                )
+                s3.put(bucket=row.bucket, key=stretch.key, data=data, beat=lease.keep)
             except AwsError as error:
                 said = gettext(
                     "The store did not take these bytes. What arrived before is kept, and the "
@@ -282,10 +283,7 @@ def _keep(
                 )
                 code = services.not_stored(error).code
                 raise services.NotStored(said % {"problem": error}, code=code) from error
-            stretch.size = part.size
-            offset, left = offset + part.size, left - part.size
-            if not part.size:  # the body was shorter than it said
-                break
+            offset, left = offset + len(data), left - len(data)
             if checksum is None:
                 _commit(row, lease, uncommitted)
         if checksum is not None and hashed is not None:
@@ -300,28 +298,18 @@ def _keep(
 def _commit(row: Upload, lease: Lease[Upload], stretches: list[Stretch]) -> None:
     """Write that these have arrived, which empties the list. Raises LeaseLost."""
     with transaction.atomic():
-        Stretch.objects.bulk_create(one for one in stretches if one.size)
+        Stretch.objects.bulk_create(stretches)
         row.offset += sum(one.size for one in stretches)
         lease.renew(offset=row.offset)
     stretches.clear()
 
 
-class _NextBytes:
-    """The next ``most`` bytes of a file, counted and hashed while they are read."""
-
-    def __init__(self, file: IO[bytes], most: int, hashed: "hashlib._Hash | None") -> None:
-        self._file = file
-        self._left = most
-        self._hashed = hashed
-        self.size = 0
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._file.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(data)
-        self.size += len(data)
-        if self._hashed is not None:
-            self._hashed.update(data)
-        return data
+def _next_bytes(file: IO[bytes], most: int) -> bytes:
+    """The next bytes of a file; fewer than ``most`` at its end alone."""
+    data = file.read(most)
+    while len(data) < most and (more := file.read(most - len(data))):
+        data += more
+    return data
 
 
 def _finish_soon(upload: Upload) -> None:

@@ -35,7 +35,7 @@ _USER = "mmeportal.user"
 _MAX_AT_ONCE = 64
 #: A body that is taken in stretches is handed on when so much of it has arrived: each becomes one
 #: object in S3, large enough for a part of the whole, and so is what is left of 32 MiB.
-STRETCH_BYTES = 8 << 20
+STRETCH_BYTES = 16 << 20
 # A body is on the disk twice: as it was received, and as the files that Django passes to the view.
 _COPIES = 2
 _MOST_DIGITS = 19

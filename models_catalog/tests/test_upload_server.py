@@ -101,28 +101,28 @@ def some(size: int) -> bytes:
 
 
 def test_what_arrived_before_a_cut_is_kept(uploading: Uploading) -> None:
-    data = some(20 * MB)
+    data = some(30 * MB)
     url = uploading.begin("cut", len(data))
     with contextlib.closing(uploading.server.connect()) as client:
         client.sendall(uploading.opening(url, 0, len(data)))
-        client.sendall(data[: 11 * MB])
+        client.sendall(data[: 19 * MB])
         # The first stretch is there while the request goes on.
         wait_until(lambda: uploading.offset(url) >= STRETCH_BYTES)
-    wait_until(lambda: uploading.offset(url) == 11 * MB)
+    wait_until(lambda: uploading.offset(url) == 19 * MB)
     wait_until(lambda: written(uploading.server) == 0)
-    answer = uploading.send(url, data[11 * MB :], 11 * MB)
+    answer = uploading.send(url, data[19 * MB :], 19 * MB)
     assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, str(len(data)))
     assert answer.headers["Location"] == "/api/v1/models/cut/versions/1"
     assert uploading.version(url)["sha256"] == hashlib.sha256(data).hexdigest()
 
 
 def test_a_killed_server_loses_what_was_under_way_alone(uploading: Uploading) -> None:
-    data = some(30 * MB)
+    data = some(50 * MB)
     url = uploading.begin("killed", len(data))
     client = TusClient(uploading.url, headers={"Authorization": f"Bearer {uploading.token}"})
     with contextlib.closing(uploading.server.connect()) as cut:
         cut.sendall(uploading.opening(url, 0, len(data)))
-        cut.sendall(data[: 18 * MB])
+        cut.sendall(data[: 36 * MB])
         wait_until(lambda: uploading.offset(url) >= 2 * STRETCH_BYTES)
         for pid in uploading.server.processes():
             os.kill(pid, signal.SIGKILL)
