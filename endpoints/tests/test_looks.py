@@ -41,7 +41,7 @@ def settled(db: None, account: Account) -> list[Endpoint]:
         services.create_endpoint(name=f"e{n}", instance_type="ml.m5.large", actor=None)
         for n in range(NUMBER)
     ]
-    for _ in range(8):
+    for _ in range(5):  # model, configuration, endpoint, in service, and a look that finds nothing new
         _due()
         for one in made:
             reconciler.advance(one.pk)
