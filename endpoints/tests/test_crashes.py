@@ -41,6 +41,7 @@ def assert_told_once(endpoint):
 CREATION_CALLS, TEARDOWN_CALLS = 16, 13
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(CREATION_CALLS + 1))
 def test_a_crash_at_any_call_of_the_creation(endpoint, account, at, after_acting):
@@ -53,6 +54,7 @@ def test_a_crash_at_any_call_of_the_creation(endpoint, account, at, after_acting
     assert_told_once(endpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(TEARDOWN_CALLS + 1))
 def test_a_crash_at_any_call_of_the_teardown(serving, account, at, after_acting):
@@ -65,6 +67,7 @@ def test_a_crash_at_any_call_of_the_teardown(serving, account, at, after_acting)
     assert_told_once(endpoint)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("teardown", [False, True])
 @pytest.mark.parametrize("at", range(9))
 @pytest.mark.parametrize(
