@@ -14,6 +14,7 @@ LONGEST_PAUSE_S = 0.25
 # Sleeps that are no pause of a polling loop, by file and function, each with its reason.
 ALLOWED = {
     "client/tests/fake_portal.py::answer": "a portal that answers late",
+    "client/tests/test_transport.py::unknown": "a name server that answers late",
     "container/tests/hostile.py::_stay": "the process that must be killed",
     "core/tests/test_redis_faults.py::sent": "Celery's beat says how long until its next tick",
     "localaws/tests/chaos.py::_kill": "the soak kills at random times",
