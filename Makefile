@@ -31,7 +31,7 @@ test: ## all tests; ARGS="-k upload" for some
 test-postgresql: ## the portal's tests that start no process, on PostgreSQL; ARGS="endpoints" for some
 	@$(STACK) run -m tests.on_postgresql $(ARGS)
 
-quick: ## the tests that start no process: in a minute; ARGS="endpoints" for some
+quick: ## the tests that start no process; ARGS="endpoints" for some
 	@$(STACK) run -m pytest --quick -n 2 -q $(ARGS)
 
 soak: ## localaws under load for minutes, and while its parts are killed; ARGS="--seconds 60"

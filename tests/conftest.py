@@ -36,6 +36,7 @@ LONGEST = (
     "container/tests/test_fuzz.py",
     "stack/tests/test_venvs.py",
     "tests/test_redis_lost.py",
+    "tests/test_hidden_stores.py",
     "tests/rules/test_keyboard.py",
     "container/tests/test_preflight.py",
     "tests/test_living_pages.py",
