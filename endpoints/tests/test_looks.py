@@ -41,7 +41,7 @@ def settled(db: None, account: Account) -> list[Endpoint]:
         services.create_endpoint(name=f"e{n}", instance_type="ml.m5.large", actor=None)
         for n in range(NUMBER)
     ]
-    for _ in range(5):  # model, configuration, endpoint, in service, and a look that finds nothing new
+    for _ in range(5):  # three are made, one look finds it in service, and one nothing new
         _due()
         for one in made:
             reconciler.advance(one.pk)
