@@ -174,10 +174,18 @@ def has_own_disk(instance_type: str) -> bool:
     return _OWN_DISK.match(instance_type) is not None
 
 
-def check(options: DeploymentOptions, *, instance_type: str) -> None:
-    """Raise ValidationError, by field, for what SageMaker or our container would refuse."""
+def check(
+    options: DeploymentOptions, *, instance_type: str, before: DeploymentOptions | None = None
+) -> None:
+    """Raise ValidationError, by field, for what SageMaker or our container would refuse.
+
+    What is as it was ``before`` is allowed: it runs so, whoever made it. But for the volume, which
+    depends on the type.
+    """
     wrong: dict[str, list[str]] = {}
-    if found := container_environment.problems(options.environment):
+    has = before.environment.items() if before is not None else ()
+    given = dict(one for one in options.environment.items() if one not in has)
+    if found := container_environment.problems(given):
         wrong["environment"] = found
     for name in ("startup_timeout_s", "download_timeout_s"):
         value = getattr(options, name)
@@ -197,6 +205,9 @@ def check(options: DeploymentOptions, *, instance_type: str) -> None:
         wrong["kms_key"] = [said]
     if found := _tag_problems(options.tags):
         wrong["tags"] = found
+    if before is not None:
+        kept = {name for name in wrong if getattr(options, name) == getattr(before, name)}
+        wrong = {name: wrong[name] for name in wrong if name not in kept - {"volume_gb"}}
     if wrong:
         raise ValidationError(wrong)
 

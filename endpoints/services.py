@@ -493,7 +493,7 @@ def _request_change(
     # What it has already stays allowed, where a rule has changed since.
     if chosen != old.chosen or parts != old.size.parts:
         for one in parts:
-            options_rules.check(chosen, instance_type=one.instance_type)
+            options_rules.check(chosen, instance_type=one.instance_type, before=old.chosen)
     if change.owner is not None:
         _give_to(row, change.owner, actor)
     # One that was made again is to have its number of instances again: that is no change.

@@ -88,7 +88,7 @@ def _of_budget(budget: Budget) -> Concern:
 
 def _of_endpoint(endpoint: Endpoint) -> Concern:
     return Concern(
-        people=frozenset(filter(None, [endpoint.created_by_id])),
+        people=frozenset(filter(None, [endpoint.created_by_id, endpoint.owner_id])),
         page=endpoint.get_absolute_url(),
         api=api_path("endpoints", endpoint.name),
     )

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from activity.redaction import MAY_REDACT
 from activity.services import record
 from invocations import pictures_kept, recording
-from invocations.models import Invocation, LabelledPicture
+from invocations.models import ComparedPicture, Invocation, LabelledPicture
 
 
 class NotForgotten(Exception):
@@ -49,6 +49,7 @@ def may_forget(user: User, call: Invocation) -> bool:
 def forget(*, call: Invocation, actor: User) -> Forgotten:
     """Delete the picture of a call, its thumbnail and its name; the answer stays.
 
+    The name goes from comparisons, too, which show it beside the answers.
     It is forgotten for all calls with this picture that the person made; for everybody's where
     they may redact. Idempotent. Raises NotForgotten, and AwsError where S3 does not delete it:
     then nothing is changed, and the next try does all.
@@ -68,6 +69,10 @@ def forget(*, call: Invocation, actor: User) -> Forgotten:
         pictures_kept.delete(sha256)
     with transaction.atomic():
         changed = mine.update(picture_sha256="", picture_name="", thumbnail=b"")
+        compared = ComparedPicture.objects.filter(sha256=sha256)
+        if not actor.has_perm(MAY_REDACT):
+            compared = compared.filter(comparison__created_by=actor)
+        compared.update(sha256="", name="")
         if changed:
             record(
                 action="endpoint.picture_forgotten",

@@ -46,10 +46,13 @@ def labels_of_csv(data: bytes, name: str) -> dict[str, str]:
             if number == 1 and "name" in head and "label" in head:
                 at = (head.index("name"), head.index("label"))
             elif any(cells):
-                if len(cells) <= max(at):
+                if len(cells) <= max(at) or not cells[at[0]] or not cells[at[1]]:
                     said = _("%(file)s, line %(line)s: a line has a name and a label.")
                     raise ComparisonRefused(said % {"file": name, "line": number}, "invalid")
-                found[cells[at[0]]] = cells[at[1]]
+                picture, label = cells[at[0]], cells[at[1]]
+                if found.setdefault(picture, label) != label:
+                    said = _("%(file)s: %(name)s has two labels. Nothing was called.")
+                    raise ComparisonRefused(said % {"file": name, "name": picture}, "invalid")
     except csv.Error as error:
         said = _("%(file)s is no CSV file: %(error)s. Nothing was called.")
         raise ComparisonRefused(said % {"file": name, "error": error}, "invalid") from None
@@ -57,9 +60,24 @@ def labels_of_csv(data: bytes, name: str) -> dict[str, str]:
 
 
 def by_name(labels: Mapping[str, str]) -> Callable[[str], str]:
-    """Which label a file's name has; in the file it may stand with its folders."""
-    ends = {PurePath(name).name: label for name, label in labels.items()}
-    return lambda name: labels.get(name) or ends.get(PurePath(name).name, "")
+    """Which label a file has; empty: not known.
+
+    On both sides folders may stand before the name. Where the table has a name in two folders with
+    two labels, a file without its folder has none.
+    """
+    names: dict[str, set[str]] = {}
+    for name, label in labels.items():
+        names.setdefault(PurePath(name).name, set()).add(label)
+
+    def found(name: str) -> str:
+        parts = PurePath(name).parts
+        for first in range(len(parts)):
+            if label := labels.get("/".join(parts[first:])):
+                return label
+        same = names.get(PurePath(name).name, set())
+        return next(iter(same)) if len(same) == 1 else ""
+
+    return found
 
 
 def keep(

@@ -598,6 +598,8 @@ def _payload(picture: ComparedPicture) -> Payload:
             if kept is None:
                 raise NotAPicture(_("The picture is no longer kept."))
             return replace(pictures_kept.payload_of(kept), name=picture.name)
+        if not picture.name:
+            raise NotAPicture(_("The picture is forgotten."))
         if picture.labelled is None:
             raise NotAPicture(_("The picture was taken out of the test set."))
         return payload.read(io.BytesIO(labelled.content(picture.labelled)), picture.name)

@@ -11,6 +11,7 @@ from activity.models import Event
 from core import errors
 from endpoints import adopting, sagemaker, services
 from endpoints.models import Endpoint, Orphan, Resource, Revision, Running
+from endpoints.options import DeploymentOptions
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account
 from endpoints.variants import ProductionVariant
@@ -77,6 +78,28 @@ def test_it_is_changed_as_any_other_and_leaves_nothing(
     endpoint = settle(endpoint)
     assert endpoint.running == Running(2, "ml.m5.large")
     assert (len(account.models), len(account.configs)) == (1, 1)
+
+
+def test_an_environment_that_our_container_does_not_know_stays_and_is_not_given_anew(
+    account: Account, look: Any, settle: Step
+) -> None:
+    account.left_behind()
+    theirs = DeploymentOptions(environment={"MY_VAR": "1"})
+    role = "arn:aws:iam::123456789012:role/theirs"
+    model = replace(account.models["demo-r1"], options=theirs, role_arn=role)
+    account.models["demo-r1"] = model
+    look()
+    endpoint = settle(_adopt())
+    for change in (SettingsChange(instance_count=3), SettingsChange(instance_type="ml.m5.xlarge")):
+        endpoint = settle(services.request_change(endpoint=endpoint, change=change, actor=None))
+        model = account.models[account.configs[endpoint.config_name].model_name]
+        assert dict(model.options.environment) == {"MY_VAR": "1"}
+    known = SettingsChange(options={"environment": {"MY_VAR": "1", "OMP_NUM_THREADS": "2"}})
+    endpoint = settle(services.request_change(endpoint=endpoint, change=known, actor=None))
+    unknown = SettingsChange(options={"environment": {"MY_VAR": "1", "OTHER": "2"}})
+    with pytest.raises(ValidationError, match="OTHER") as refused:
+        services.request_change(endpoint=endpoint, change=unknown, actor=None)
+    assert "MY_VAR" not in str(refused.value)
 
 
 def test_the_number_that_runs_is_taken_and_is_no_drift(

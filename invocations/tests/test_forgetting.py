@@ -12,8 +12,15 @@ from django.utils import timezone
 from activity.models import Event
 from core import errors
 from endpoints.models import Endpoint
-from invocations import forgetting, pictures_kept
-from invocations.models import Invocation, LabelledPicture, Picture
+from invocations import forgetting, pictures_kept, side_by_side
+from invocations.models import (
+    AnswerComparison,
+    ComparedPicture,
+    Invocation,
+    LabelledPicture,
+    Picture,
+)
+from invocations.pictures import NotAPicture
 from invocations.tests.conftest import Objects
 from models_catalog.models import Version
 
@@ -96,6 +103,32 @@ def test_what_somebody_else_has_sent_stays_with_their_calls(
     assert objects.kept
     assert forgetting.forget(call=theirs, actor=admin) == forgetting.Forgotten(1, False, False)
     assert objects.kept == {}
+
+
+def test_comparisons_forget_its_name_too(
+    make_call: Callable[..., Invocation], picture: Picture, user_in: Callable[[str], User]
+) -> None:
+    me, other = user_in("viewer"), user_in("operator")
+    call = make_call(created_by=me)
+    made = {"one": call.version, "other": call.version, "endpoint": call.endpoint}
+    rows = [
+        ComparedPicture.objects.create(
+            comparison=AnswerComparison.objects.create(**made, created_by=user),
+            sha256=SHA256,
+            name="me.png",
+        )
+        for user in (me, other)
+    ]
+    forgetting.forget(call=call, actor=me)
+    mine, theirs = (ComparedPicture.objects.get(pk=row.pk) for row in rows)
+    assert (mine.name, mine.sha256) == ("", "")
+    assert theirs.name == "me.png", "it is theirs, too"
+    assert "me.png" not in "".join(side_by_side.csv_of(mine.comparison))
+    with pytest.raises(NotAPicture, match="forgotten"):  # where it was not sent yet
+        side_by_side._payload(mine)
+    forgetting.forget(call=make_call(created_by=other), actor=user_in("admin"))
+    theirs.refresh_from_db()
+    assert theirs.name == ""
 
 
 def test_where_s3_does_not_delete_it_nothing_changes(

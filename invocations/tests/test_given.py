@@ -151,9 +151,18 @@ def test_a_csv_says_labels_with_and_without_a_header() -> None:
     assert given.labels_of_csv(b"a.png,three\nx/b.png,nine\n", "l.csv") == known
     label_of = given.by_name(known)
     assert [label_of(name) for name in ("a.png", "b.png", "c.png")] == ["three", "nine", ""]
-    for data, said in ((b"\xff\xfe\x00", "UTF-8"), (b"a.png\n", "line 1")):
+    for data, said in (
+        *((b"\xff\xfe\x00", "UTF-8"), (b"a.png\n", "line 1"), (b"a.png,\n", "line 1")),
+        *((b",three\n", "line 1"), (b"a.png,three\na.png,nine\n", "a.png has two labels")),
+    ):
         with pytest.raises(side_by_side.ComparisonRefused, match=said):
             given.labels_of_csv(data, "l.csv")
+
+
+def test_a_name_in_two_folders_has_the_label_of_its_folder_or_none() -> None:
+    label_of = given.by_name({"a/7.png": "x", "b/7.png": "y", "a/8.png": "z"})
+    names = ("a/7.png", "pictures/b/7.png", "7.png", "c/7.png", "8.png")
+    assert [label_of(name) for name in names] == ["x", "y", "", "", "z"]
 
 
 def _post(client: Client, two: Pair, **values: Any) -> Any:

@@ -160,9 +160,9 @@ def test_the_links_of_a_message_lead_somewhere(
 
 @pytest.mark.django_db
 def test_each_kind_says_what_its_subject_is_about() -> None:
-    endpoint = Endpoint(pk=7, name="demo", created_by_id=3)
+    endpoint = Endpoint(pk=7, name="demo", created_by_id=3, owner_id=5)
     kind = kinds.of_event("endpoint.endpoint.in_service")
     assert kind is not None
     concern = kind.concern(endpoint)
-    assert (concern.people, concern.page) == (frozenset({3}), "/endpoints/7/")
+    assert (concern.people, concern.page) == (frozenset({3, 5}), "/endpoints/7/")
     assert concern.api == "/api/v1/endpoints/demo"
