@@ -26,6 +26,7 @@ from invocations.experiments import services as experiments
 from invocations.experiments import targets as named_targets
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.services import ExperimentPlan, Wanted
+from invocations.experiments.tally import MOST_LOADS
 from invocations.models import Experiment
 from invocations.panels import DOING, MAY_INVOKE
 
@@ -151,6 +152,15 @@ class ExperimentItemOut(Schema):
     seconds: float = Field(description="How long calls were made.")
 
 
+class LatencyBarOut(Schema):
+    """A bar of the histogram: answered calls that took `from_ms` to `to_ms`."""
+
+    from_ms: float
+    to_ms: float
+    cold: int
+    warm: int = Field(description="The others; also those of which the container does not say it.")
+
+
 class ExperimentOut(ExperimentItemOut):
     """An experiment with all its results. Targets are named as `digits:2`."""
 
@@ -160,6 +170,14 @@ class ExperimentOut(ExperimentItemOut):
         description="By target, how often each label came first; the most frequent ones first."
     )
     errors: dict[str, int] = Field(description="Failed calls by the code of the problem.")
+    histogram: list[LatencyBarOut] = Field(
+        description="Bars on a logarithmic scale, four to each doubling, without gaps; empty: no "
+        "call was answered."
+    )
+    loads: dict[str, list[float]] = Field(
+        description="By target, at which seconds of the experiment a call had its model loaded; "
+        f"the first {MOST_LOADS} of each."
+    )
 
 
 class ExpectedOut(Schema):

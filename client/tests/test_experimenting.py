@@ -58,6 +58,28 @@ def test_its_figures_are_printed_for_people(mme: Callable[..., Ran], fake: FakeP
     assert mme(*BEGIN, "--pictures", "kept", "mine.png").code == 2
 
 
+def test_the_histogram_and_when_models_were_loaded_are_drawn(
+    mme: Callable[..., Ran], fake: FakePortal
+) -> None:
+    bars = [{"from_ms": 2.0**n, "to_ms": 2.0 ** (n + 1), "cold": 0, "warm": 0} for n in range(17)]
+    bars[2] |= {"warm": 40}
+    bars[3] |= {"warm": 5}
+    bars[16] |= {"cold": 3}
+    loads = {"digits:1": [0.0, 5.1, 10.0], "digits:2": []}
+    fake.answers = [Says(document=_as("done", histogram=bars, loads=loads, seconds=10.0))]
+    ran = mme("experiments", "x", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    drawn = [line for line in ran.out.splitlines() if line.startswith("≤")]
+    assert len(drawn) == 9, "17 bars, two on a line"
+    assert drawn[1].split() == ["≤", "16.0", "ms", "█" * 24, "45"]
+    assert drawn[8].split() == ["≤", "131.1", "s", "█" * 24, "3"]
+    (strip,) = (line for line in ran.out.splitlines() if "·" in line)
+    assert strip.split() == ["digits:1", "3", f"█{'·' * 23}█{'·' * 22}█"]
+    assert "loaded when, over 10.0 s" in ran.out
+    fake.answers = [Says(document=_as("done", histogram=[], loads={}))]
+    assert "≤" not in mme("experiments", "x").out
+
+
 def test_pictures_of_ones_own_are_sent_first(
     mme: Callable[..., Ran], fake: FakePortal, tmp_path: Path
 ) -> None:

@@ -46,4 +46,9 @@ def whole(row: Experiment) -> dict[str, Any]:
         },
         "labels": row.result["labels"],
         "errors": row.result["errors"],
+        "histogram": [
+            {"from_ms": low, "to_ms": high, "cold": int(cold), "warm": int(warm)}
+            for low, high, cold, warm in row.result["bars"]
+        ],
+        "loads": row.result["loads"],
     }

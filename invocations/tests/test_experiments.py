@@ -802,6 +802,15 @@ def test_the_api_begins_one_waits_for_it_and_says_all_of_it(
     assert set(found["latency_ms"]) == {"all", "cold", "warm", "targets"}
     assert set(found["latency_ms"]["targets"]) == set(found["targets"]) == set(found["labels"])
     assert found["calls"] == sum(one["calls"] for one in found["targets"].values()) == 20
+    bars = found["histogram"]
+    assert (sum(one["cold"] for one in bars), sum(one["warm"] for one in bars)) == (3, 17)
+    assert [one["to_ms"] for one in bars[:-1]] == [one["from_ms"] for one in bars[1:]]
+    assert {name: len(times) for name, times in found["loads"].items()} == {
+        name: one["cold"] for name, one in found["targets"].items()
+    }
+    assert all(
+        0 <= at <= found["seconds"] + 0.1 for times in found["loads"].values() for at in times
+    )
     (item,) = json.loads(ask("GET", "?endpoint=demo&state=done").content)["items"]
     assert (item["id"], item["succeeded"]) == (made["id"], 20)
     assert json.loads(ask("GET", "?state=failed").content)["items"] == []
@@ -858,6 +867,7 @@ def test_the_page_plans_begins_watches_stops_names_and_compares(
     assert "the first" in client.get("/invoke/experiments/").content.decode()
     exported = json.loads(client.get(f"{address}json/").content)
     assert (exported["name"], exported["succeeded"]) == ("the first", 20)
+    assert sum(one["cold"] for one in exported["histogram"]) == 3
     table = b"".join(client.get(f"{address}csv/")).decode()  # type: ignore[arg-type]
     assert "of digits_v1.tar.gz: " in table
     other = client_of("operator")

@@ -1536,17 +1536,30 @@ class ExperimentItem(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LatencyBar(Record):
+    """Answered calls that took up to ``to_ms``; ``warm``: all that are not known to be cold."""
+
+    from_ms: float
+    to_ms: float
+    cold: int
+    warm: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment(ExperimentItem):
     """Many calls of several versions, and what came of them so far.
 
     ``latency_ms`` has ``all``, ``cold``, ``warm``, each with ``p50``, ``p90`` and ``p99``, and the
-    same by target in ``targets``. ``targets`` and ``labels`` are by target, such as ``digits:2``.
+    same by target in ``targets``. ``targets`` and ``labels`` are by target, such as ``digits:2``,
+    and ``loads``: the seconds at which its model was loaded.
     """
 
     latency_ms: dict[str, Any]
     targets: dict[str, Any]
     labels: dict[str, Any]
     errors: dict[str, Any]
+    histogram: list[LatencyBar]
+    loads: dict[str, Any]
 
     def wait(
         self,

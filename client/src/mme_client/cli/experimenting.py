@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _PICTURES = ("samples", "test-set", "kept")
 #: Labels of one target that are printed.
 _LABELS = 3
+#: Lines of the histogram that is printed, and the columns of its longest bar.
+_BARS, _LONGEST = 16, 24
+#: Columns of the line on which marks say when a target was loaded.
+_STRIP = 48
 
 
 def experiment(
@@ -186,9 +190,46 @@ def _show(portal: Portal, terminal: Terminal, found: Experiment) -> None:
         by_target.append((target, calls, _percent(one["cold_share"]), *times, said + more))
     heads = (_("target"), _("calls"), _("cold"), "p50", "p90", "p99", _("labels"))
     terminal.table(heads, by_target)
+    _histogram(terminal, found)
+    _loads(terminal, found)
     for code, count in found.errors.items():
         terminal.line(_("Failed with {code}: {count}").format(code=code, count=count))
     terminal.note(_("To look at and to send: {address}").format(address=_address(portal, found)))
+
+
+def _histogram(terminal: Terminal, found: Experiment) -> None:
+    """Cold calls beside the others; the longest bar of either kind is as long as the other's."""
+    bars = found.histogram
+    step = max(1, -(-len(bars) // _BARS))
+    groups = [bars[first : first + step] for first in range(0, len(bars), step)]
+    counts = [(sum(one.cold for one in of), sum(one.warm for one in of)) for of in groups]
+    most = [max((pair[kind] for pair in counts), default=0) for kind in (0, 1)]
+    rows = [
+        (f"≤ {ms(of[-1].to_ms)}", *map(_bar, pair, most))
+        for of, pair in zip(groups, counts, strict=True)
+    ]
+    if rows:
+        terminal.line()
+        terminal.table((_("latency"), _("cold"), _("warm")), rows)
+
+
+def _bar(count: int, most: int) -> str:
+    return f"{'█' * -(-_LONGEST * count // most)} {count}" if count else ""
+
+
+def _loads(terminal: Terminal, found: Experiment) -> None:
+    """Of each target that was loaded, when: from the begin on the left to the end on the right."""
+    rows = []
+    for target, times in found.loads.items():
+        strip = ["·"] * _STRIP
+        for second in times:
+            strip[min(_STRIP - 1, int(_STRIP * second / (found.seconds or 1.0)))] = "█"
+        if times:
+            rows.append((target, str(len(times)), "".join(strip)))
+    if rows:
+        over = _("loaded when, over {seconds} s").format(seconds=f"{found.seconds:.1f}")
+        terminal.line()
+        terminal.table((_("target"), _("loads"), over), rows)
 
 
 def _times(latency: dict[str, Any]) -> tuple[str, str, str]:

@@ -1032,6 +1032,8 @@ MESSAGES: dict[str, str] = {
     "unknown": "알 수 없음",
     "calls a second": "초당 호출",
     "latency": "지연 시간",
+    "loads": "로드",
+    "loaded when, over {seconds} s": "로드된 시점(전체 {seconds}초)",
     "labels": "레이블",
     "Failed with {code}: {count}": "{code} 오류로 실패: {count}",
     "About {seconds} s.": "약 {seconds}초.",
