@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.small_portal import ROOT, SmallPortal
@@ -101,7 +102,11 @@ class Parts:
             self._servers[part].kill()
             return
         kept, process = self._running[part]
-        if part == "web":  # the processes that answer, too
+        if part == "web":  # the processes that answer, too; some are in sessions of their own
+            process.send_signal(signal.SIGSTOP)  # it starts no others meanwhile
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
+            for pid in children.split():
+                os.kill(int(pid), signal.SIGKILL)
             os.killpg(process.pid, signal.SIGKILL)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
