@@ -25,6 +25,7 @@ SERIES = [
 OWN = [{"name": "latency_p99", "statistic": "p99", "unit": "ms", "values": [1500.0, 2.5, None]}]
 TIMES = ["2026-01-31T09:30:00Z", "2026-01-31T09:31:00Z", "2026-01-31T09:32:00Z"]
 METRICS = EXAMPLE | {
+    "period_s": 60,  # of an hour: nothing of it comes from the hours that the portal keeps
     "endpoint": "demo",
     "times": TIMES,
     "sagemaker": {"problem": None, "series": SERIES},
