@@ -296,7 +296,13 @@ class EndpointOut(Schema):
     )
     spent: SpentOut
     scaling: ScalingOut | None = Field(description="null: its number of instances is not scaled.")
-    last_call_at: datetime | None = Field(description="null: it was never called.")
+    last_call_at: datetime | None = Field(
+        description="The last call, whoever made it. Of others' calls it is the end of the hour in "
+        "which SageMaker measured one, and is known half an hour later. null: it was never called."
+    )
+    last_call_by_others: bool = Field(
+        description="Whether that was a call that the portal did not make."
+    )
     calls_today: CallsTodayOut
     progress: ProgressOut | None = Field(description="null: nothing is under way.")
     expires_at: datetime | None = Field(
@@ -1144,6 +1150,7 @@ def _parts(endpoint: Endpoint) -> list[object]:
         "id": endpoint.pk,
         "checked_at": None,
         "last_call_at": None,
+        "last_call_by_others": False,
         "idle_ends_at": None,
         "idle_problem": endpoint.idle_problem is None,
         "failure": endpoint.failure,
@@ -1240,6 +1247,7 @@ def _facts(endpoint: Endpoint) -> dict[str, Any]:
         "cost": shown_cost(prices.known().of(endpoint)),
         "scaling": _scaling(endpoint),
         "last_call_at": endpoint.last_call_at,
+        "last_call_by_others": endpoint.last_call_by_others,
         "expires_at": endpoint.expires_at,
         "idle_hours": endpoint.idle_hours,
         "idle_ends_at": endpoint.idle_ends_at,

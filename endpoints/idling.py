@@ -167,7 +167,7 @@ def _minute_from(moment: datetime) -> datetime:
 
 
 def _watched() -> EndpointQuerySet:
-    return Endpoint.objects.annotate(**last_calls.columns())
+    return Endpoint.objects.annotate(**last_calls.own_columns())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """When each endpoint was called last: the app that keeps the calls says how to ask for it.
 
-The portal's own calls are in its database. Those that others made are in SageMaker's metrics alone.
+The portal's own calls are in its database. Those that others made are in SageMaker's metrics alone:
+who keeps these by the hour writes down when others called last (`Endpoint.others_called_at`).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Case, CharField, Count, DateTimeField, Q, QuerySet, Value, When
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast, Coalesce, Greatest, NullIf
 
 # Endpoints that were never called are sorted before all others, on every database.
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,7 +87,17 @@ def measured_since(endpoint: Any, since: datetime) -> datetime | None:
 
 
 def columns() -> dict[str, Any]:
-    """What ``annotate`` takes: ``last_call_at``, and ORDER to sort by."""
-    at = _expressions[0]() if _expressions else Value(None, output_field=DateTimeField())
+    """What ``annotate`` takes: ``last_call_at``, whoever called, and ORDER to sort by."""
     never = Value(_NEVER, output_field=DateTimeField())
-    return {"last_call_at": at, ORDER: Coalesce(at, never)}
+    others = [Coalesce(name, never) for name in ("others_called_at", "idle_call_at")]
+    last = Greatest(Coalesce(_own(), never), *others)
+    return {"last_call_at": NullIf(last, never), ORDER: last}
+
+
+def own_columns() -> dict[str, Any]:
+    """As `columns`, with the portal's own calls alone: ``last_call_at``."""
+    return {"last_call_at": _own()}
+
+
+def _own() -> Any:
+    return _expressions[0]() if _expressions else Value(None, output_field=DateTimeField())

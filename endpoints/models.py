@@ -157,6 +157,11 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
         told = self.select_related("created_by", "owner").annotate(**last_calls.columns())
         return told.prefetch_related("resources", "revisions")
 
+    def called_by_others(self, pk: int, at: datetime) -> None:
+        """Write down that others called it before ``at``; an earlier time changes nothing."""
+        earlier = Q(others_called_at=None) | Q(others_called_at__lt=at)
+        self.filter(earlier, pk=pk).update(others_called_at=at)
+
     def known_as(self, name: str) -> "Endpoint | None":
         """The one of exactly this name that is not gone; else the last that was torn down."""
         if "\0" in name:  # PostgreSQL has no such text
@@ -437,6 +442,11 @@ class Endpoint(OldStatus, Leased):
     idle_from = models.DateTimeField(
         null=True, blank=True, help_text="Since when it serves, as last seen; none: it does not."
     )
+    others_called_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="The end of the last hour in which others called, by SageMaker's metrics.",
+    )
     idle_call_at = models.DateTimeField(
         null=True, blank=True, help_text="The last call that SageMaker's metrics told of."
     )
@@ -519,6 +529,12 @@ class Endpoint(OldStatus, Leased):
     def model_data_url(self) -> str:
         """SageMaker's ModelDataUrl, as it is wanted: the store (DG/create-multi-model-endpoint)."""
         return data_url(self.place)
+
+    @property
+    def last_call_by_others(self) -> bool:
+        """Whether the portal did not make the last call; of a row that was annotated with it."""
+        at = self.last_call_at
+        return at is not None and at in (self.others_called_at, self.idle_call_at)
 
     @property
     def place(self) -> tuple[str, str]:

@@ -232,8 +232,7 @@ def _endpoints_of(month: Month) -> Iterable[Endpoint]:
 
 def _last_used(endpoint: Endpoint) -> datetime:
     """Its last call, whoever made it, as far as it is known; else when it was created."""
-    calls = (endpoint.last_call_at, endpoint.idle_call_at)
-    return max((at for at in calls if at is not None), default=endpoint.created_at)
+    return endpoint.last_call_at or endpoint.created_at
 
 
 def _months(chosen: Month, now: datetime) -> list[Month]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Max, Q
 
 from core import clock, errors
@@ -20,7 +21,7 @@ from core.remembered import Shared
 from endpoints.models import Endpoint
 from invocations import cloudwatch
 from invocations.cloudwatch import METRICS, OF_AN_HOUR, Measured, put_together
-from invocations.models import MeasuredHour
+from invocations.models import Invocation, MeasuredHour
 from invocations.roll_ups import HOUR, begin_of
 from invocations.windows import Range, Window
 
@@ -139,14 +140,24 @@ def _missing(now: datetime) -> Iterator[tuple[Endpoint, str, datetime, datetime]
 
 
 def _write(endpoint: Endpoint, variant: str, hours: Mapping[datetime, Figures]) -> None:
-    """Write the hours in one statement, or none; those that another worker wrote stay."""
-    MeasuredHour.objects.bulk_create(
-        [
-            MeasuredHour(endpoint=endpoint, variant=variant, begin=at, figures=figures)
-            for at, figures in hours.items()
-        ],
-        ignore_conflicts=True,
-    )
+    """Write the hours, and when others called last, or nothing; what another worker wrote stays."""
+    rows = [
+        MeasuredHour(endpoint=endpoint, variant=variant, begin=at, figures=figures)
+        for at, figures in hours.items()
+    ]
+    with transaction.atomic():
+        MeasuredHour.objects.bulk_create(rows, ignore_conflicts=True)
+        for at in sorted(hours, reverse=True):
+            if hours[at].get("invocations", 0) > _own_calls(endpoint, variant, at):
+                Endpoint.objects.called_by_others(endpoint.pk, at + HOUR)
+                break
+
+
+def _own_calls(endpoint: Endpoint, variant: str, at: datetime) -> int:
+    """How many calls of an hour the portal made itself, those that warm models among them."""
+    # Of a call that failed it is not known which variant it came to.
+    of_variant = Invocation.objects.filter(endpoint=endpoint, variant__in=(variant, ""))
+    return of_variant.filter(created_at__gte=at, created_at__lt=at + HOUR).count()
 
 
 def drop_old() -> int:

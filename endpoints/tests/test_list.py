@@ -92,6 +92,22 @@ def test_the_last_call_is_shown_and_sorted_by(
     assert last["a"] == now - timedelta(minutes=9)
 
 
+def test_one_that_others_call_is_not_idle(some: dict[str, Endpoint], client_of: Any) -> None:
+    now = clock.now()
+    Endpoint.objects.update(created_at=now - timedelta(days=20))
+    client = client_of("viewer")
+    assert "a" in _names(client, "?state=idle")
+    Endpoint.objects.filter(name="a").update(others_called_at=now - timedelta(hours=1))
+    Endpoint.objects.filter(name="b").update(idle_call_at=now - timedelta(hours=2))
+    assert not {"a", "b"} & set(_names(client, "?state=idle"))
+    assert _names(client, "?sort=-called")[:2] == ["a", "b"]
+    rows = {row.name: row for row in client.get("/endpoints/").context["table"].rows}
+    assert (rows["a"].last_call_at, rows["a"].last_call_by_others) == (
+        now - timedelta(hours=1),
+        True,
+    )
+
+
 def test_the_calls_of_today_their_cold_share_and_the_owner(
     some: dict[str, Endpoint], client_of: Any, make_version: Any
 ) -> None:

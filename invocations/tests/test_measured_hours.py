@@ -19,9 +19,10 @@ from core import aws, clock, errors, remembered
 from endpoints.models import Endpoint
 from invocations import cloudwatch, measured_hours, tasks
 from invocations.measured_hours import HOUR
-from invocations.models import MeasuredHour
+from invocations.models import Invocation, MeasuredHour
 from invocations.own_calls import nearest_rank
 from invocations.windows import Range
+from models_catalog.models import Version
 
 NOW = datetime(2026, 1, 31, 9, 41, tzinfo=UTC)
 THIS_HOUR = NOW.replace(minute=0)
@@ -194,6 +195,48 @@ def test_an_hour_waits_until_all_of_it_may_be_there(
     now.at = THIS_HOUR + timedelta(minutes=30)
     assert measured_hours.keep() == 1
     assert MeasuredHour.objects.get(begin=last).figures == {"invocations": 1.0}
+
+
+def test_a_call_that_others_made_is_the_last_call_and_the_portals_own_are_not(
+    demo: Endpoint,
+    told: CloudWatch,
+    make_version: Callable[..., Version],
+    client_of: Callable[[str], Client],
+) -> None:
+    """An endpoint that programs call through SageMaker is not forgotten."""
+    version = make_version()
+    Endpoint.objects.update(created_at=NOW - timedelta(days=20))
+    own = NOW - 2 * HOUR
+    for warming in (False, True):
+        Invocation.objects.create(
+            endpoint=demo, version=version, target_model="t", state=Invocation.State.DONE,
+            variant=ALONE, created_at=own, warming=warming,
+        )  # fmt: skip
+        told.measure("Invocations", own, 1.0)
+    told.measure("Invocations", NOW - timedelta(days=9), 3.0)
+    measured_hours.keep()
+    demo.refresh_from_db()
+    assert demo.others_called_at == (NOW - timedelta(days=9)).replace(minute=0) + HOUR
+    Invocation.objects.all().delete()
+    client = client_of("viewer")
+    page = " ".join(client.get("/endpoints/").content.decode().split())
+    assert "not by the portal" in page
+    assert "idle 8 days" in page
+    row = client.get("/api/v1/endpoints/demo").json()
+    assert row["last_call_by_others"] is True
+    assert row["last_call_at"] == demo.others_called_at.isoformat().replace("+00:00", "Z")
+    assert demo.name in client.get("/endpoints/?state=idle").content.decode()
+
+    MeasuredHour.objects.filter(begin__gte=NOW - timedelta(days=1)).delete()
+    told.measure("Invocations", own, 1.0)
+    measured_hours.keep()
+    demo.refresh_from_db()
+    assert demo.others_called_at == own.replace(minute=0) + HOUR
+    page = " ".join(client.get("/endpoints/").content.decode().split())
+    assert "days" not in page.partition("not by the portal")[2].partition("</tr>")[0]
+    Endpoint.objects.called_by_others(demo.pk, NOW - timedelta(days=3))
+    demo.refresh_from_db()
+    assert demo.others_called_at == own.replace(minute=0) + HOUR, "a later run of an earlier hour"
 
 
 def test_an_hour_is_one_row_whoever_writes_it_twice(demo: Endpoint, told: CloudWatch) -> None:

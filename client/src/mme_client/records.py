@@ -1167,6 +1167,7 @@ class Endpoint(Record):
     spent: Spent | None
     scaling: Scaling | None
     last_call_at: datetime | None
+    last_call_by_others: bool
     calls_today: CallsToday | None
     progress: Progress | None
     expires_at: datetime | None

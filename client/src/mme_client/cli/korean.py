@@ -201,6 +201,7 @@ MESSAGES: dict[str, str] = {
     ),
     "Write it as --meta accuracy=0.93.": "--meta accuracy=0.93처럼 쓰세요.",
     "last call": "마지막 호출",
+    "{at}, not by the portal": "{at}, 포털 외 호출",
     "A model with its versions, or one version with all that is known of it.": (
         "모델과 그 버전, 또는 한 버전의 모든 정보를 표시합니다."
     ),

@@ -503,7 +503,7 @@ def endpoints(
                 f"{one.cost.per_month} {one.cost.currency}" if one.cost else "",
                 _so_far(one),
                 _calls(one),
-                at(one.last_call_at),
+                _last_call(one),
                 one.owner or "",
                 at(one.expires_at),
                 at(one.created_at),
@@ -522,6 +522,11 @@ def _so_far(endpoint: Endpoint) -> str:
     if not spent.unpriced_types:
         return told
     return _("{cost} without {types}").format(cost=told, types=", ".join(spent.unpriced_types))
+
+
+def _last_call(endpoint: Endpoint) -> str:
+    said = at(endpoint.last_call_at)
+    return _("{at}, not by the portal").format(at=said) if endpoint.last_call_by_others else said
 
 
 def _calls(endpoint: Endpoint) -> str:
@@ -562,7 +567,7 @@ def _show(terminal: Terminal, endpoint: Endpoint) -> None:
             (_("cost so far"), _so_far(endpoint)),
             (_("autoscaling"), scaling.told(endpoint.scaling) if endpoint.scaling else ""),
             (_("calls today"), _calls(endpoint)),
-            (_("last call"), at(endpoint.last_call_at)),
+            (_("last call"), _last_call(endpoint)),
             (_("working hours"), f"{endpoint.hours} {endpoint.hours_zone}".strip()),
             (_("pauses"), at(endpoint.pauses_at)),
             (_("resumes"), at(endpoint.resumes_at)),
