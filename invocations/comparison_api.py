@@ -127,6 +127,36 @@ class PictureParameters(Parameters):
     name: str = Field("", max_length=200, description="A name for the picture, for the lists.")
 
 
+class MistakeOut(Schema):
+    """A label that was given in place of the right one, and to how many pictures."""
+
+    label: str = Field(description="The right one.")
+    answered: str
+    pictures: int = Field(description="So many.")
+
+
+class ConfusionOut(Schema):
+    """How often a version gave which label to pictures of which right label."""
+
+    labels: list[str] = Field(
+        description=f"Of the rows and the columns of `counts`. Of more than "
+        f"{side_by_side.MOST_LABELS} labels both are empty."
+    )
+    counts: list[list[int]] = Field(
+        description="A row for each right label, and in it a column for each answered one."
+    )
+    mistakes: list[MistakeOut] = Field(
+        description=f"The commonest first; {side_by_side.MOST_LABELS} at most."
+    )
+
+
+class ConfusionsOut(Schema):
+    """The confusion of either version; null: the right label of no answer is known."""
+
+    one: ConfusionOut | None
+    other: ConfusionOut | None = Field(description="With `alone`: null.")
+
+
 class AnswersOut(Schema):
     """Two versions that are called with the same pictures, or one alone."""
 
@@ -145,6 +175,7 @@ class AnswersOut(Schema):
     left_out: int = Field(description="Pictures over the limit of 200, which are not sent.")
     same: int = Field(description="Pictures with the same first label.")
     compared: int = Field(description="Pictures that both answered.")
+    confusion: ConfusionsOut = Field(description="Right labels, and those that were answered.")
     pictures: list[BothOut] = Field(description="Differences first.")
 
 
@@ -356,6 +387,10 @@ def _shown(comparison: AnswerComparison) -> dict[str, Any]:
         "left_out": comparison.left_out,
         "same": found.agreement.count,
         "compared": found.agreement.of,
+        "confusion": {
+            side: _confusion(found, side) if side in comparison.sides else None
+            for side in ("one", "other")
+        },
         "pictures": [_both(line) for line in found.lines],
     }
 
@@ -366,6 +401,20 @@ def _side(version: Version, right: side_by_side.Share) -> dict[str, Any]:
         "number": version.number,
         "right": right.count,
         "labelled": right.of,
+    }
+
+
+def _confusion(found: side_by_side.Findings, side: str) -> dict[str, Any] | None:
+    of_side = side_by_side.confusion(found.lines, side)
+    if of_side is None:
+        return None
+    return {
+        "labels": of_side.labels,
+        "counts": [row for _label, row in of_side.counts],
+        "mistakes": [
+            {"label": right, "answered": given, "pictures": count}
+            for right, given, count in of_side.mistakes
+        ],
     }
 
 

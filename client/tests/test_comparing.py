@@ -202,6 +202,48 @@ def test_what_is_wrong_with_a_folder_is_said(
     assert "Give one version with --alone" in ran.err
 
 
+CONFUSED = {
+    "one": {
+        "labels": ["[nine]", "one", "seven"],
+        "counts": [[1, 0, 0], [0, 0, 0], [0, 1, 0]],
+        "mistakes": [{"label": "seven", "answered": "one", "pictures": 1}],
+    },
+    "other": None,
+}
+
+
+def test_a_comparison_is_shown_with_what_was_taken_for_what(
+    mme: Callable[..., Ran], fake: FakePortal
+) -> None:
+    found = ALONE | {"confusion": CONFUSED}
+    csv = "\ufeffpicture,label\r\nseven/1.png,seven\r\n"
+    fake.answers = [
+        Says(document=found | {"state": "running"}), Says(document=found), Says(document=found),
+        Says(document=found), Says(body=csv.encode()), Says(document=ANSWERS),
+    ]  # fmt: skip
+    ran = mme("comparisons", "show", "abc", "--wait", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    for said in ("done", "seven/1.png", "nine/1.png", "Right, digits:1: 0 of 1", "2 / 2"):
+        assert said in ran.out
+    assert "[nine]" in ran.out, "a label is no markup"
+    table = [line.split() for line in ran.out.splitlines() if line.startswith(("one ", "seven "))]
+    assert table == [["one", "·", "·", "·"], ["seven", "·", "1", "·"]]
+    assert json.loads(mme("comparisons", "show", "abc", "--json").out) == found
+    lines = mme("comparisons", "show", "abc", "--csv").out.splitlines()
+    assert lines == ["picture,label", "seven/1.png,seven"]
+    assert mme("comparisons", "show", "abc", "--csv", "--json").code == 2
+    two = mme("comparisons", "show", "abc").out
+    assert "The same label: 1 of 2" in two
+    assert "9.png" not in two, "both said the same"
+    many = [f"l{n}" for n in range(11)]
+    wide = CONFUSED["one"] | {"labels": many, "counts": [[0] * 11] * 11}  # type: ignore[operator]
+    fake.answers = [Says(document=ALONE | {"confusion": {"one": wide, "other": None}})]
+    assert "digits:1 took seven for one: 1" in mme("comparisons", "show", "abc").out
+    assert [one.target for one in fake.requests[:2]] == [
+        "/api/v1/comparisons/abc", f"/api/v1/comparisons/{'a' * 32}?wait=5"
+    ]  # fmt: skip
+
+
 def test_comparisons_are_listed_stopped_and_deleted(
     mme: Callable[..., Ran], fake: FakePortal
 ) -> None:

@@ -276,18 +276,30 @@ def test_the_api_takes_pictures_one_by_one(two: Pair, models: Models, viewer: Us
     assert _ask(viewer, "POST", "/pictures").status_code == 422
     wanted = {
         "one": "digits:1", "endpoint": "demo",
-        "pictures": [{"sha256": sha, "label": "eight"} for sha in shas],
+        "pictures": [
+            {"sha256": sha, "label": label}
+            for sha, label in zip(shas, ("eight", "nine"), strict=True)
+        ],
     }  # fmt: skip
     made = json.loads(_ask(viewer, "POST", "/comparisons", wanted).content)
+    assert made["confusion"] == {"one": None, "other": None}, "nothing was answered yet"
     assert (made["alone"], made["total"]) == (True, 2)
     _run(AnswerComparison.objects.get())
     found = json.loads(_ask(viewer, "GET", f"/comparisons/{made['id']}").content)
-    assert found["one"] == {"model": "digits", "number": 1, "right": 2, "labelled": 2}
+    assert found["one"] == {"model": "digits", "number": 1, "right": 1, "labelled": 2}
+    assert found["confusion"] == {
+        "one": {
+            "labels": ["eight", "nine"],
+            "counts": [[1, 0], [1, 0]],
+            "mistakes": [{"label": "nine", "answered": "eight", "pictures": 1}],
+        },
+        "other": None,
+    }
     told = [
         tuple(one[name] for name in ("name", "source", "result", "other"))
         for one in found["pictures"]
     ]
-    assert told == [("1.png", "given", "right", None), ("2.png", "given", "right", None)]
+    assert told == [("2.png", "given", "wrong", None), ("1.png", "given", "right", None)]
     gone = wanted | {"pictures": [{"sha256": "f" * 64}]}
     answer = _ask(viewer, "POST", "/comparisons", gone)
     assert answer.status_code == 422

@@ -73,7 +73,7 @@ WAYS: dict[str, Ways] = {
         "compare", "invocations:comparison-start", "catalog.md#Compare the answers of two versions"
     ),
     "comparisons_get": Ways(
-        "compare", "invocations:comparison", "catalog.md#Compare the answers of two versions"
+        "comparisons show", "invocations:comparison", "catalog.md#Many pictures of your own"
     ),
     "comparisons_list": Ways(
         "comparisons", "invocations:comparisons", "catalog.md#Many pictures of your own"
@@ -88,7 +88,9 @@ WAYS: dict[str, Ways] = {
     ),
     "pictures_keep": Ways("compare", "invocations:run", "catalog.md#Many pictures of your own"),
     "comparisons_csv": Ways(
-        "compare", "invocations:comparison-csv", "catalog.md#Compare the answers of two versions"
+        "comparisons show",
+        "invocations:comparison-csv",
+        "catalog.md#Compare the answers of two versions",
     ),
     "versions_report": Ways(_IN_REPORT, "models_catalog:version", "api.md#Versions"),
     "versions_download": Ways("download", "models_catalog:download", "api.md#Versions"),

@@ -1465,6 +1465,36 @@ class ListedComparison(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mistake(Record):
+    """A label that was given in place of the right one, and to how many pictures."""
+
+    label: str
+    answered: str
+    pictures: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion(Record):
+    """How often a version gave which label to pictures of which right label.
+
+    ``labels`` are those of the rows (right) and columns (answered) of ``counts``; of many labels
+    both are empty. ``mistakes``: the commonest first.
+    """
+
+    labels: list[str]
+    counts: list[list[int]]
+    mistakes: list[Mistake]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusions(Record):
+    """The confusion of either version; None: the right label of no answer is known."""
+
+    one: Confusion | None
+    other: Confusion | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComparedAnswers(Record):
     """Two versions that are called with the same pictures; ``pictures``: differences first.
 
@@ -1478,14 +1508,17 @@ class ComparedAnswers(Record):
     endpoint: str
     one: ComparedSide
     other: ComparedSide
+    alone: bool
     created_at: datetime
     created_by: str
+    finished_at: datetime | None
     total: int
     sent: int
     errors: int
     left_out: int
     same: int
     compared: int
+    confusion: Confusions
     pictures: list[BothAnswers]
 
     @property

@@ -87,8 +87,8 @@ comparisons = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
     context_settings={"max_content_width": 100},
-    help=_("Comparisons of answers: list, stop, delete them."),
-    epilog=f"\b\n{_EXAMPLE}\n  mme comparisons\n  mme comparisons stop 0123456789abcdef",
+    help=_("Comparisons of answers: list, look at, stop, delete them."),
+    epilog=f"\b\n{_EXAMPLE}\n  mme comparisons\n  mme comparisons show 0123456789abcdef",
 )
 calls = typer.Typer(
     cls=Group,
@@ -2303,6 +2303,31 @@ def comparisons_list(
         from mme_client.cli import comparing
 
         comparing.listing(json=json, quiet=quiet, timeout=timeout)
+
+
+@_command(
+    comparisons, "show", _("One comparison: its answers, how many are right, and are the same."),
+    "mme comparisons show 0123456789abcdef",
+    "mme comparisons show 0123456789abcdef --csv > answers.csv",
+)  # fmt: skip
+def comparisons_show(
+    id: Annotated[str, typer.Argument(metavar="ID", help=_("As mme comparisons says it."))],
+    everything: Annotated[
+        bool, typer.Option("--all", help=_("Also what is the same of both."))
+    ] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help=_("Print a CSV file: a line for each picture."))
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help=_("Wait until it has ended."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
+) -> None:
+    from mme_client.cli import comparing
+
+    comparing.show(
+        id, everything=everything, csv=csv, wait=wait, json=json, quiet=quiet, timeout=timeout
+    )
 
 
 @_command(

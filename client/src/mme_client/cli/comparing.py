@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mme_client.cli.terminal import Terminal
-    from mme_client.records import ComparedAnswers, ComparedSide, OneAnswer
+    from mme_client.portal import Portal
+    from mme_client.records import ComparedAnswers, ComparedSide, Confusion, OneAnswer
 
 MOST_PICTURES = 200
 _SIDES = ("one", "other")
+#: A confusion is printed as a table where it has so many labels at most.
+_MOST_COLUMNS = 10
 _PICTURES = ("all", "test-set", "samples")
 
 
@@ -116,22 +119,64 @@ def answers(
                 samples=False if own else pictures != "test-set",
                 pictures=told(),
             )
-        address = f"{portal.url}/invoke/comparisons/{made.id}/"
-        goes_on = _("The portal goes on with it. See {address}").format(address=address)
-        with terminal.goes_on(goes_on), terminal.steps() as step:
-            said = _("{done} of {all} pictures")
-            found = made.wait(seen=lambda now: step(said.format(done=now.sent, all=now.total)))
-        sides = [found.one] if alone else [found.one, found.other]
-        names = [f"{side.model}:{side.number}" for side in sides]
-        if csv:
-            text = portal.comparisons.csv(found.id).decode("utf-8-sig")
-            for line in text.rstrip().replace("\r\n", "\n").split("\n"):
-                terminal.line(line)
-        elif json:
-            terminal.document(found.document)
-        else:
-            _tell(terminal, found, names, everything=everything or alone)
-            terminal.note(_("To look at and to send: {address}").format(address=address))
+        _print(portal, terminal, _waited(portal, terminal, made), everything=everything, csv=csv)
+
+
+def show(
+    id: str,
+    *,
+    everything: bool,
+    csv: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
+) -> None:
+    """One comparison that was begun before: its answers, and what came of it so far."""
+    if csv and json:
+        raise WrongUse(_("Give one of --csv and --json."))
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = portal.comparisons.get(id)
+        if wait:
+            found = _waited(portal, terminal, found)
+        if not (csv or json or quiet):
+            terminal.fields(
+                [
+                    (_("state"), found.state),
+                    (_("endpoint"), found.endpoint),
+                    (_("by"), found.created_by),
+                    (_("begun"), at(found.created_at)),
+                    (_("pictures"), f"{found.sent} / {found.total}"),
+                ]
+            )
+        _print(portal, terminal, found, everything=everything, csv=csv)
+
+
+def _address(portal: Portal, found: ComparedAnswers) -> str:
+    return f"{portal.url}/invoke/comparisons/{found.id}/"
+
+
+def _waited(portal: Portal, terminal: Terminal, found: ComparedAnswers) -> ComparedAnswers:
+    goes_on = _("The portal goes on with it. See {address}").format(address=_address(portal, found))
+    said = _("{done} of {all} pictures")
+    with terminal.goes_on(goes_on), terminal.steps() as step:
+        return found.wait(seen=lambda now: step(said.format(done=now.sent, all=now.total)))
+
+
+def _print(
+    portal: Portal, terminal: Terminal, found: ComparedAnswers, *, everything: bool, csv: bool
+) -> None:
+    """``everything``: also pictures with the same label; of one version alone always."""
+    if csv:
+        text = portal.comparisons.csv(found.id).decode("utf-8-sig")
+        for line in text.rstrip().replace("\r\n", "\n").split("\n"):
+            terminal.line(line)
+    elif terminal.json:
+        terminal.document(found.document)
+    else:
+        _tell(terminal, found, everything=everything or found.alone)
+        address = _address(portal, found)
+        terminal.note(_("To look at and to send: {address}").format(address=address))
 
 
 def _own(folder: Path, truth: str) -> list[OwnPicture]:
@@ -199,9 +244,9 @@ def delete(ids: list[str], *, json: bool, quiet: bool, timeout: float | None) ->
             terminal.note(_("Deleted: {id}. The calls stay.").format(id=id))
 
 
-def _tell(
-    terminal: Terminal, found: ComparedAnswers, names: list[str], *, everything: bool
-) -> None:
+def _tell(terminal: Terminal, found: ComparedAnswers, *, everything: bool) -> None:
+    sides = [found.one] if found.alone else [found.one, found.other]
+    names = [f"{side.model}:{side.number}" for side in sides]
     rows = [
         (
             picture.name,
@@ -222,10 +267,31 @@ def _tell(
         terminal.line(same.format(same=found.same, all=found.compared))
     for name, side in zip(names, (found.one, found.other), strict=False):
         terminal.line(_right(name, side))
+    for name, confusion in zip(names, (found.confusion.one, found.confusion.other), strict=False):
+        if confusion is not None and confusion.mistakes:
+            _confused(terminal, name, confusion)
     if found.errors:
         terminal.line(_("Failed: {failed} of {all}").format(failed=found.errors, all=found.total))
     if found.left_out:
         terminal.line(_("Left out, over the limit: {count}").format(count=found.left_out))
+
+
+def _confused(terminal: Terminal, name: str, confusion: Confusion) -> None:
+    """Which labels were given to which: a table of few labels, of many the mistakes."""
+    said = _("Right labels (rows) and answers of {name} (columns)")
+    if 0 < len(confusion.labels) <= _MOST_COLUMNS:
+        terminal.line(said.format(name=name))
+        rows = [
+            (label, *(str(count) if count else "·" for count in counts))
+            for label, counts in zip(confusion.labels, confusion.counts, strict=True)
+        ]
+        terminal.table((_("right label"), *confusion.labels), rows)
+        return
+    for one in confusion.mistakes:
+        mistake = _("{name} took {label} for {answered}: {count}")
+        terminal.line(
+            mistake.format(name=name, label=one.label, answered=one.answered, count=one.pictures)
+        )
 
 
 def _right(name: str, side: ComparedSide) -> str:

@@ -666,7 +666,19 @@ MESSAGES: dict[str, str] = {
     "--raw, --target and --variant do not go with --models, --csv or --truth.": (
         "--raw와 --target은 --models, --csv, --truth와 함께 사용할 수 없습니다."
     ),
-    "Comparisons of answers: list, stop, delete them.": ("응답 비교를 나열, 중지, 삭제합니다."),
+    "Comparisons of answers: list, look at, stop, delete them.": (
+        "응답 비교를 나열, 확인, 중지, 삭제합니다."
+    ),
+    "One comparison: its answers, how many are right, and are the same.": (
+        "비교 하나의 응답, 정답 수, 같은 응답 수를 표시합니다."
+    ),
+    "Print a CSV file: a line for each picture.": "CSV 파일을 출력합니다. 사진마다 한 줄입니다.",
+    "Right labels (rows) and answers of {name} (columns)": (
+        "올바른 레이블(행)과 {name}의 응답(열)"
+    ),
+    "{name} took {label} for {answered}: {count}": (
+        "{name}: 올바른 레이블 {label}, 응답 {answered}: {count}"
+    ),
     "Send no more pictures; the answers that are there stay.": (
         "사진을 더 보내지 않습니다. 받은 응답은 남습니다."
     ),

@@ -77,9 +77,10 @@ class Terminal:
 
         made = Table(box=None, pad_edge=False, header_style="bold")
         for heading in headings:
-            made.add_column(heading, overflow="fold")
+            made.add_column(Text(clean(heading)), overflow="fold")
         for row in rows:
-            made.add_row(*(Text(clean(cell)) for cell in row))  # no markup in what others wrote
+            # Not as markup: headings and cells have what others wrote, such as labels.
+            made.add_row(*(Text(clean(cell)) for cell in row))
         terminal = sys.stdout.isatty()
         Console(width=None if terminal else _WIDE, highlight=False).print(made)
 
