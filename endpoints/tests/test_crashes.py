@@ -13,8 +13,12 @@ from endpoints.tests.account import Account, Crash
 from endpoints.tests.conftest import CREATED, DELETED
 
 
-def survive(endpoint, wanted):
-    """Run on after each crash, as another process would once the lease is over."""
+def survive(endpoint, wanted, planned=None):
+    """Run on after each crash, as another process would once the lease is over.
+
+    ``planned``: whether a call was left to crash at. A matrix goes one call further than there are
+    calls, so that a new one is not forgotten.
+    """
     crashes = 0
     for _ in range(80):
         past = timezone.now() - timedelta(seconds=1)
@@ -27,6 +31,7 @@ def survive(endpoint, wanted):
             Endpoint.objects.filter(pk=endpoint.pk).update(leased_until=past)
         endpoint = Endpoint.objects.get(pk=endpoint.pk)
         if endpoint.settled and (wanted == "present" or endpoint.gone_at):
+            assert crashes == planned or planned is None, "mend the number of calls"
             return endpoint, crashes
     raise AssertionError(f"{endpoint.state}: {endpoint.hint} {endpoint.failure}")
 
