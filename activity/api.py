@@ -64,6 +64,7 @@ class EventParameters(ListParameters):
     kind: str = Field("", max_length=20, description="Of the subject: `endpoint`, `model`, …")
     subject: str = Field("", max_length=200, description="The subject's name, as it was then.")
     level: EventLevel | None = None
+    request: str = Field("", max_length=100, description="The `request_id` of a request or a job.")
     since: AwareDatetime | None = Field(None, description="Recorded then or later.")
     until: AwareDatetime | None = Field(None, description="Recorded before then.")
     after: str | None = Field(
@@ -95,6 +96,7 @@ def list_events(request: HttpRequest, query: Query[EventParameters]) -> Any:
         subject=query.subject,
         level=query.level or "",
         channel=query.channel or "",
+        request_id=query.request,
         since=query.since,
         until=query.until,
     )

@@ -75,6 +75,7 @@ def narrowed(
     subject: str = "",
     level: str = "",
     channel: str = "",
+    request_id: str = "",
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> EventQuerySet:
@@ -89,7 +90,7 @@ def narrowed(
             said = _("It must be one of: %(expected)s.") % {"expected": ", ".join(kinds)}
             raise ValidationError({"kind": said})
         events = _by_kind(events, kind)
-    if "\0" in person + subject:  # PostgreSQL has no such text
+    if "\0" in person + subject + request_id:  # PostgreSQL has no such text
         return events.none()
     if person:
         events = _by_person(events, person)
@@ -99,6 +100,8 @@ def narrowed(
         events = events.filter(level=level)
     if channel:
         events = events.filter(channel=channel)
+    if request_id:
+        events = events.filter(request_id=request_id)
     if since is not None:
         events = events.filter(at__gte=since)
     if until is not None:

@@ -16,7 +16,7 @@ from accounts.events import Person
 from activity import log
 from activity.models import Event
 from activity.services import record
-from core import clock
+from core import clock, request_id
 from core.sentences import phrase
 from endpoints.models import Endpoint
 from models_catalog.models import RegisteredModel
@@ -240,3 +240,13 @@ def test_who_waits_is_answered_when_something_happens(
     assert clock.now() - began < timedelta(seconds=25)
     thread.join()
     assert _names(ask("after=0&wait=30")) == ["cat"], "at once: it is there"
+
+
+def test_of_one_request(ask_as: Callable[[str], Ask]) -> None:
+    ask = ask_as("viewer")
+    with request_id.bound("r-1"):
+        _event("mine")
+    _event("other")
+    assert _names(ask("request=r-1")) == ["mine"]
+    assert _names(ask("request=r-2")) == []
+    assert _names(ask("request=%00")) == []

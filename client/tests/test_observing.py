@@ -47,6 +47,19 @@ def test_people_get_a_line_of_bars_for_what_was_measured(mme: Mme, fake: FakePor
     assert "calls by the portal" in ran.out
 
 
+def test_what_changed_in_that_time_is_told(mme: Mme, fake: FakePortal) -> None:
+    change = {
+        "at": "2026-11-29T09:30:00Z",
+        "action": "endpoint.scaled",
+        "sentence": "AWS scaled demo\x1b[31m to 2 instances.",
+    }
+    fake.answers = [Says(document=METRICS | {"changes": [change]}), Says(document=METRICS)]
+    ran = mme("metrics", "demo", url=fake.url, token="t")
+    assert "what changed then" in ran.out
+    assert "AWS scaled demo\ufffd[31m to 2 instances." in ran.out
+    assert "what changed then" not in mme("metrics", "demo", url=fake.url, token="t").out
+
+
 def test_why_cloudwatch_does_not_say_is_told(mme: Mme, fake: FakePortal) -> None:
     told = {"problem": "It may not ask\x1b[31m.", "series": SERIES}
     fake.answers = [Says(document=METRICS | {"sagemaker": told})]

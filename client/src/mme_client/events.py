@@ -25,6 +25,7 @@ class Events(Noun):
         subject: str = "",
         level: str = "",
         channel: str = "",
+        request: str = "",
         since: str = "",
         until: str = "",
         limit: int = 50,
@@ -32,9 +33,17 @@ class Events(Noun):
         """Events, the latest first; ``limit``: how many one request brings.
 
         ``channel``: what was asked for on a ``page``, by the ``api``, or by ``mme``.
+        ``request``: the ``request_id`` of a request or a job. ``since`` and ``until`` are times, as
+        2026-01-31T00:00Z; the second one is not in it.
         """
         query = {"person": person, "kind": kind, "subject": subject, "level": level}
-        query |= {"channel": channel, "since": since, "until": until, "limit": str(limit)}
+        query |= {
+            "channel": channel,
+            "request": request,
+            "since": since,
+            "until": until,
+            "limit": str(limit),
+        }
         return self._portal.pages(Event, "/events", query)
 
     def follow(

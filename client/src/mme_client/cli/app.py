@@ -2223,6 +2223,21 @@ def events(
             show_default=False,
         ),
     ] = "",
+    until: Annotated[
+        str,
+        typer.Option(
+            "--until", metavar="TIME", help=_("Before then, as --since."), show_default=False
+        ),
+    ] = "",
+    request: Annotated[
+        str,
+        typer.Option(
+            "--request", metavar="ID", help=_("Of the request with this id."), show_default=False
+        ),
+    ] = "",
+    csv: Annotated[
+        bool, typer.Option("--csv", help=_("Print a CSV file: a line for each event."))
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -2231,8 +2246,8 @@ def events(
 
     serving.events(
         follow=follow, count=count, person=person, kind=kind, subject=subject, level=level,
-        channel=channel,
-        since=since, json=json, quiet=quiet, timeout=timeout,
+        channel=channel, since=since, until=until, request=request, csv=csv, json=json,
+        quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

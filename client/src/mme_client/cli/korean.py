@@ -201,6 +201,13 @@ MESSAGES: dict[str, str] = {
     ),
     "Write it as --meta accuracy=0.93.": "--meta accuracy=0.93처럼 쓰세요.",
     "last call": "마지막 호출",
+    "Print a CSV file: a line for each event.": "이벤트마다 한 줄인 CSV 파일을 출력합니다.",
+    "Before then, as --since.": "이 시각 이전(--since와 같은 형식).",
+    "Of the request with this id.": "이 ID의 요청에 해당하는 이벤트.",
+    "--follow does not go with --csv, --until or --request.": (
+        "--follow는 --csv, --until, --request와 함께 쓸 수 없습니다."
+    ),
+    "what changed then": "이 기간의 변경 사항",
     "{at}, not by the portal": "{at}, 포털 외 호출",
     "A model with its versions, or one version with all that is known of it.": (
         "모델과 그 버전, 또는 한 버전의 모든 정보를 표시합니다."

@@ -70,6 +70,11 @@ def _show(terminal: Terminal, found: Metrics) -> None:
         since=at(found.since), until=at(found.until), minutes=found.period_s // 60
     )
     terminal.line(f"{found.endpoint}: {span}")
+    if found.changes:
+        terminal.line("")
+        terminal.line(_("what changed then"))
+        for change in found.changes:
+            terminal.line(f"{at(change.at)}  {change.sentence}")
     whose = [
         (_("all calls, by SageMaker"), found.sagemaker.series, found.sagemaker.problem),
         (_("calls by the portal"), found.portal.series, None),

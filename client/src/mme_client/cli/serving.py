@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mme_client.cli import choosing, planning, scaling, weighing
+from mme_client.cli.many import csv_line
 from mme_client.cli.moments import moment
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, lasted, say
@@ -604,19 +605,33 @@ def events(
     level: str,
     channel: str,
     since: str,
+    until: str,
+    request: str,
+    csv: bool,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """The activity log, the oldest first; with ``follow``, what happens from then on, too."""
+    """The activity log, the oldest first; with ``follow``, what happens from then on, too.
+
+    Raises WrongUse.
+    """
+    if follow and (csv or until or request):
+        raise WrongUse(_("--follow does not go with --csv, --until or --request."))
     which = {"person": person, "kind": kind, "subject": subject, "level": level, "channel": channel}
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found: list[Event] = []
-        for one in portal.events.list(**which, since=since, limit=min(count, 200)):
+        span = {"since": since, "until": until, "request": request}
+        for one in portal.events.list(**which, **span, limit=min(count, 200)):
             found.append(one)
             if len(found) == count:
                 break
         found.reverse()
+        if csv:
+            terminal.line(csv_line(_EVENT_COLUMNS))
+            for one in found:
+                terminal.line(csv_line(_cells(one)))
+            return
         if json and not follow:
             terminal.document({"items": [one.document for one in found], "next": None})
             return
@@ -626,6 +641,21 @@ def events(
             after = found[-1].id if found else ""
             for one in portal.events.follow(after=after, **which):
                 _line(terminal, one)
+
+
+_EVENT_COLUMNS = (
+    *("at", "person", "kind", "subject", "action", "level", "sentence", "request_id"),
+    *("channel", "address"),
+)
+
+
+def _cells(event: Event) -> tuple[object, ...]:
+    subject = event.subject
+    about = (subject.kind, subject.name) if subject is not None else ("", "")
+    return (
+        *(event.at.isoformat(), event.actor, *about, event.action, event.level, event.sentence),
+        *(event.request_id, event.channel, event.address),
+    )
 
 
 def _line(terminal: Terminal, event: Event) -> None:
