@@ -21,7 +21,7 @@ from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from core.permissions import actor
 from endpoints.api import CostOut, shown_cost
 from endpoints.models import Endpoint
-from invocations.experiments import document, drawing
+from invocations.experiments import compared, document, drawing
 from invocations.experiments import services as experiments
 from invocations.experiments import targets as named_targets
 from invocations.experiments.refused import ExperimentRefused
@@ -180,6 +180,35 @@ class ExperimentOut(ExperimentItemOut):
     )
 
 
+class FigureOut(Schema):
+    """A figure of two experiments."""
+
+    name: str = Field(description="Where it is in their documents, as `latency_ms.all.p50`.")
+    kind: Annotated[str, OneOf(compared.FigureKind)] = Field(
+        description="`number`, `share` (0 to 1), or `ms`."
+    )
+    one: float | None
+    other: float | None
+
+
+class ComparedExperimentsOut(Schema):
+    """Two experiments beside each other."""
+
+    one: ExperimentItemOut
+    other: ExperimentItemOut
+    figures: list[FigureOut]
+
+
+class OtherParameters(Parameters):
+    """Which other one."""
+
+    other: str = Field(
+        "", max_length=NAME_LENGTH,
+        description="Its id, or its name: the newest one that has it. Empty: the newest other one "
+        "on the same endpoint.",
+    )  # fmt: skip
+
+
 class ExpectedOut(Schema):
     """A target, and about how many calls it gets."""
 
@@ -301,6 +330,27 @@ def get(request: HttpRequest, id: str, query: Query[ExperimentEndParameters]) ->
     """What came of an experiment so far; with `wait`, when it has ended."""
     experiments.wait_until_done(id, seconds=query.wait)
     return document.whole(_experiment(id))
+
+
+@operation(
+    router, "GET", "/experiments/{id}/comparison", id="experiments_compare", scope=Scope.READ,
+    permission=MAY_INVOKE, doing=DOING, response={200: ComparedExperimentsOut},
+)  # fmt: skip
+def compare(request: HttpRequest, id: str, query: Query[OtherParameters]) -> Any:
+    """An experiment beside another one: counts, cold starts and latencies of both, so far."""
+    one = _experiment(id)
+    other = compared.find(one, query.other)
+    if other is None:
+        said = _("There is no other experiment %(name)s.") % {"name": query.other}
+        raise Problem("not-found", said if query.other else _("There is no other experiment."))
+    return {
+        "one": document.short(one),
+        "other": document.short(other),
+        "figures": [
+            {"name": each.name, "kind": each.kind, "one": each.one, "other": each.other}
+            for each in compared.figures(one, other)
+        ],
+    }
 
 
 @operation(

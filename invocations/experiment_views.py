@@ -27,7 +27,7 @@ from core.tables import Choice, Column, Search, Table
 from endpoints import prices
 from endpoints.models import Endpoint
 from invocations import given as given_pictures
-from invocations.experiments import chart, document, drawing
+from invocations.experiments import chart, compared, document, drawing
 from invocations.experiments import services as experiments
 from invocations.experiments import targets as named_targets
 from invocations.experiments.refused import ExperimentRefused
@@ -36,7 +36,7 @@ from invocations.models import Experiment
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, too_large
 from invocations.views import may_invoke
 
-#: Which others the page offers to compare with.
+#: So many others the page offers to compare with; further ones are named.
 OTHERS = 20
 _NAME_LENGTH = 100
 
@@ -119,6 +119,36 @@ class ExperimentForm(forms.Form):
         """Pictures that were given with this form before, by their SHA-256."""
         named = self.data.get("given", "")
         return named.split(",") if named and "given" not in self.errors else []
+
+
+class OtherExperimentForm(forms.Form):
+    """Which other experiment stands beside."""
+
+    other = forms.CharField(
+        label=gettext_lazy("Or its id or name"),
+        max_length=_NAME_LENGTH,
+        required=False,
+        strip=True,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+
+    def __init__(self, *args: Any, experiment: Experiment, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._experiment = experiment
+        self.found: Experiment | None = None
+        # One of those that are offered, by its id. "with" is no name in Python.
+        self.fields["with"] = forms.CharField(max_length=_NAME_LENGTH, required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Look the other one up; what is typed goes before what is chosen."""
+        told = super().clean() or {}
+        named = told.get("other") or told.get("with")
+        if named and not self.errors:
+            self.found = compared.find(self._experiment, named)
+            if self.found is None:
+                said = _("There is no other experiment %(name)s.") % {"name": named}
+                self.add_error("other", said)
+        return told
 
 
 class ExperimentNameForm(forms.Form):
@@ -242,7 +272,7 @@ def listed(request: HttpRequest) -> HttpResponse:
 def page(request: HttpRequest, uid: str) -> HttpResponse:
     """What came of an experiment so far; for htmx the part that changes alone.
 
-    ``?with=`` is the id of another one, whose figures stand beside.
+    ``?with=`` and ``?other=`` are the id or the name of another one, whose figures stand beside.
     """
     experiment = _experiment(uid)
     result = experiment.result
@@ -255,36 +285,21 @@ def page(request: HttpRequest, uid: str) -> HttpResponse:
     }
     if cast(Any, request).htmx:
         return render(request, "invocations/_experiment.html", context)
-    others = Experiment.objects.listed().exclude(pk=experiment.pk)
-    beside = others.filter(uid=request.GET.get("with", "")).first()
+    others = list(Experiment.objects.listed().exclude(pk=experiment.pk)[:OTHERS])
+    form = OtherExperimentForm(request.GET, experiment=experiment)
+    form.is_valid()
+    beside = form.found
+    if beside is not None and beside not in others:
+        others.append(beside)
     context |= {
+        "beside_form": form,
         "again": urlencode({"endpoint": experiment.endpoint_id, "models": experiment.named}),
-        "others": others[:OTHERS],
+        "others": others,
         "other": beside,
-        "figures": _figures(experiment, beside) if beside is not None else [],
+        "figures": compared.figures(experiment, beside) if beside is not None else [],
         "both": chart.beside_chart(experiment, beside) if beside is not None else None,
     }
     return render(request, "invocations/experiment.html", context)
-
-
-def _figures(one: Experiment, other: Experiment) -> list[tuple[str, str, Any, Any]]:
-    """What is compared: its name, how it is shown, and the values of both."""
-    found = [
-        (label, kind, one.result[key], other.result[key])
-        for label, kind, key in (
-            (_("Calls"), "number", "calls"),
-            (_("Failed"), "number", "failed"),
-            (_("Unknown"), "number", "unknown"),
-            (_("Cold starts"), "number", "cold"),
-            (_("Share of cold starts"), "share", "cold_share"),
-            (_("Calls a second"), "number", "calls_per_second"),
-        )
-    ]
-    for key, label in (("all", _("All calls")), ("cold", _("Cold starts")), ("warm", _("Warm"))):
-        for part in ("p50", "p90", "p99"):
-            both = [row.result["latency_ms"][key][part] for row in (one, other)]
-            found.append((f"{label}, {part}", "ms", *both))
-    return found
 
 
 @require_POST

@@ -165,6 +165,7 @@ SUMMARIES = {
         "실험의 계획: 대상별 호출 수, 걸리는 시간, 메모리에서 밀려날 수 있는 모델."
     ),
     "experiments_get": "실험의 지금까지 결과. `wait`가 있으면 끝날 때까지 기다립니다.",
+    "experiments_compare": "두 실험의 호출 수, 콜드 스타트, 지연 시간을 나란히 보여 줍니다.",
     "experiments_rename": "실험의 이름을 바꿉니다.",
     "experiments_stop": "새 호출을 시작하지 않습니다.",
     "experiments_csv": "스프레드시트용 결과: 대상마다 한 줄.",

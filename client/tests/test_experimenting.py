@@ -80,6 +80,35 @@ def test_the_histogram_and_when_models_were_loaded_are_drawn(
     assert "≤" not in mme("experiments", "x").out
 
 
+def test_two_are_printed_beside_each_other(mme: Callable[..., Ran], fake: FakePortal) -> None:
+    found = EXAMPLES["experiments_compare"]["200"] | {
+        "figures": [
+            {"name": "calls", "kind": "number", "one": 1200.0, "other": 9.0},
+            {"name": "cold_share", "kind": "share", "one": 0.25, "other": None},
+            {"name": "latency_ms.cold.p99", "kind": "ms", "one": 1300.0, "other": 12.0},
+            {"name": "of_a_later_portal", "kind": "number", "one": 1.5, "other": 2.0},
+        ]
+    }
+    fake.answers = [Says(document=found)]
+    ran = mme("experiments", "x", "--beside", "nightly run", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert fake.requests[0].target == f"{URL}/x/comparison?other=nightly+run"
+    lines = [" ".join(line.split()) for line in ran.out.splitlines()]
+    for said in (
+        *(f"{found['one']['name']} {found['other']['name']}", "calls 1200 9", "of_a_later_portal"),
+        *("share of cold calls 25.0 %", "latency, cold, p99 1.3 s 12.0 ms"),
+    ):
+        assert any(said in line for line in lines), said
+    assert json.loads(mme("experiments", "x", "--beside", "y", "--json").out) == found
+    assert mme("experiments", "x", "--beside", "y", "-q").out.splitlines()[0] == "calls\t1200\t9"
+    for wrong in (
+        ("--beside", "y"),
+        ("x", "--beside", "y", "--csv"),
+        ("x", "--beside", "y", "--stop"),
+    ):
+        assert mme("experiments", *wrong).code == 2
+
+
 def test_pictures_of_ones_own_are_sent_first(
     mme: Callable[..., Ran], fake: FakePortal, tmp_path: Path
 ) -> None:

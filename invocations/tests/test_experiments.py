@@ -20,7 +20,7 @@ from accounts import tokens
 from core import clock, errors, request_id
 from core.sentences import phrase
 from endpoints.models import Endpoint
-from invocations import runtime, services
+from invocations import experiment_views, runtime, services
 from invocations.experiments import call_log, drawing, process, running, tally
 from invocations.experiments import services as experiments
 from invocations.experiments.refused import ExperimentRefused
@@ -822,6 +822,43 @@ def test_the_api_begins_one_waits_for_it_and_says_all_of_it(
     assert ask("GET", "/nothing").status_code == 404
 
 
+def test_two_are_compared_by_id_and_by_name(
+    three: list[Version],
+    sagemaker: Runtime,
+    ask: Callable[..., Any],
+    client_of: Callable[[str], Client],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = {"endpoint": "demo", "models": "digits:*", "calls": 6, "seed": 3}
+
+    def made(name: str, calls: int) -> Any:
+        found = json.loads(ask("POST", **wanted | {"name": name, "calls": calls}).content)
+        running.run(Experiment.objects.get(uid=found["id"]).pk)
+        return found["id"]
+
+    def compared(one: str, query: str = "") -> Any:
+        return json.loads(ask("GET", f"/{one}/comparison{query}", scopes=("read",)).content)
+
+    first = made("nightly", 6)
+    assert compared(first)["detail"] == "There is no other experiment."
+    second, third = made("nightly", 9), made("", 4)
+    by_id = compared(third, f"?other={first}")
+    assert (by_id["one"]["id"], by_id["other"]["id"]) == (third, first)
+    figures = {one["name"]: one for one in by_id["figures"]}
+    assert figures["calls"] == {"name": "calls", "kind": "number", "one": 4.0, "other": 6.0}
+    whole = json.loads(ask("GET", f"/{first}").content)
+    assert figures["latency_ms.warm.p90"]["other"] == whole["latency_ms"]["warm"]["p90"]
+    assert figures["cold_share"]["other"] == whole["cold_share"]
+    assert compared(third, "?other=nightly")["other"]["id"] == second, "the newest of that name"
+    assert compared(second, "?other=nightly")["other"]["id"] == first, "not itself"
+    assert compared(first)["other"]["id"] == third, "the newest other one"
+    assert ask("GET", f"/{first}/comparison?other={first}").status_code == 404
+    monkeypatch.setattr(experiment_views, "OTHERS", 1)
+    page = client_of("viewer").get(f"/invoke/experiments/{third}/?other={first}").content.decode()
+    assert f'<option value="{first}" selected>' in page, "it is older than those that are offered"
+    assert f'<option value="{second}"' in page
+
+
 def test_the_page_plans_begins_watches_stops_names_and_compares(
     three: list[Version], sagemaker: Runtime, client_of: Callable[[str], Client]
 ) -> None:
@@ -864,6 +901,15 @@ def test_the_page_plans_begins_watches_stops_names_and_compares(
     beside = client.get(f"{second.get_absolute_url()}?with={experiment.uid}").content.decode()
     assert "Share of cold starts" in beside
     assert "Latency of both" in beside
+    by_name = client.get(f"{second.get_absolute_url()}?other=the+first").content.decode()
+    assert "Latency of both" in by_name
+    missing = client.get(f"{second.get_absolute_url()}?other=%3Cnone%3E").content.decode()
+    assert "There is no other experiment &lt;none&gt;." in missing
+    assert "Latency of both" not in missing
+    own = client.get(f"{second.get_absolute_url()}?other={second.uid}").content.decode()
+    assert "There is no other experiment" in own
+    long = client.get(f"{second.get_absolute_url()}?other={'x' * 101}").content.decode()
+    assert "at most 100 characters" in long
     assert "the first" in client.get("/invoke/experiments/").content.decode()
     exported = json.loads(client.get(f"{address}json/").content)
     assert (exported["name"], exported["succeeded"]) == ("the first", 20)

@@ -431,7 +431,7 @@ def _comparisons(count: int, owner: User, endpoint: Endpoint, versions: list[Any
 
 
 def _experiments(count: int, owner: User, endpoint: Endpoint, versions: list[Any]) -> None:
-    """As many experiments, each with as many targets."""
+    """As many experiments and one to compare with, each with as many targets."""
     targets = [
         CallTarget(f"{one.model.name}:{one.number}", one.pk, one.target_model, "digits-0:*")
         for one in versions[:count]
@@ -441,7 +441,7 @@ def _experiments(count: int, owner: User, endpoint: Endpoint, versions: list[Any
         one.add(tally.MadeCall(0, 0.5, 300.0, cold=True, label="zero", probability=0.9))
         one.add(tally.MadeCall(1, 0.6, 12.0, cold=False, label="zero", probability=0.9))
         one.add(tally.MadeCall(2, 0.7, 5.0, error="model-failed"))
-    for n in range(count):
+    for n in range(count + 1):
         Experiment.objects.create(
             uid=f"{n:032x}",
             name=f"Experiment {n}",

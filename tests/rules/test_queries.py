@@ -26,6 +26,7 @@ QUESTIONS = {
     "activity:list": ("page=2",),
     "endpoints:metrics": ("range=24h", "range=28d"),
     "invocations:metrics": ("range=28d",),
+    "invocations:experiment": ("other=Experiment%201",),
     "admin:auth_user_changelist": ("q=person", "all="),
     "admin:models_catalog_version_changelist": ("q=digits", "all="),
 }

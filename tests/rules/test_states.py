@@ -57,7 +57,7 @@ NO_STATES = {
     ("invocations/experiments/tally.py", "failed"): "a count of calls",
     ("invocations/experiments/document.py", "failed"): "a field of the API",
     ("invocations/experiments/services.py", "failed"): "a column of the CSV file",
-    ("invocations/experiment_views.py", "failed"): "a count of calls",
+    ("invocations/experiments/compared.py", "failed"): "a count of calls",
     ("invocations/warm_api.py", "kept"): "a field of the API",
     ("invocations/urls.py", "kept"): "the name of an address",
     ("invocations/views.py", "kept"): "a name in a template's context",

@@ -237,6 +237,7 @@ WAYS: dict[str, Ways] = {
     ),
     "experiments_list": Ways("experiments", "invocations:experiments", "invoke.md#Experiments"),
     "experiments_get": Ways("experiments", "invocations:experiment", "invoke.md#Experiments"),
+    "experiments_compare": Ways("experiments", "invocations:experiment", "invoke.md#Experiments"),
     "experiments_rename": Ways(
         "experiments", "invocations:experiment-rename", "invoke.md#Experiments"
     ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mme_client.comparisons import Comparisons
 from mme_client.noun import Noun, part
-from mme_client.records import Experiment, ExperimentItem, ExperimentPlan
+from mme_client.records import ComparedExperiments, Experiment, ExperimentItem, ExperimentPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -90,6 +90,12 @@ class Experiments(Noun):
         query = {"wait": wait} if wait else None
         answer = self._transport.call("GET", f"/experiments/{part(id)}", query=query)
         return Experiment.of(answer.document(), self._portal)
+
+    def compare(self, id: str, other: str = "") -> ComparedExperiments:
+        """One beside another one: its id or its name; by default the newest on that endpoint."""
+        query = {"other": other} if other else None
+        answer = self._transport.call("GET", f"/experiments/{part(id)}/comparison", query=query)
+        return ComparedExperiments.of(answer.document(), self._portal)
 
     def stop(self, id: str) -> Experiment:
         """Begin no further call; what is under way is waited for, and what was made is kept."""

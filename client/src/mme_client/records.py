@@ -1612,6 +1612,28 @@ class Experiment(ExperimentItem):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExperimentFigure(Record):
+    """A figure of two experiments, by its place in their documents, as ``latency_ms.all.p50``.
+
+    ``kind`` is ``number``, ``share`` (0 to 1) or ``ms``; None: not known of that one.
+    """
+
+    name: str
+    kind: str
+    one: float | None
+    other: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedExperiments(Record):
+    """Two experiments beside each other."""
+
+    one: ExperimentItem
+    other: ExperimentItem
+    figures: list[ExperimentFigure]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExpectedCalls(Record):
     """A target of an experiment, and about how many calls it gets."""
 

@@ -2149,6 +2149,7 @@ def experiment(
 @_command(
     app, "experiments", _("The experiments, or one: look at it, name it, stop it."),
     "mme experiments --endpoint demo",
+    "mme experiments 0123456789abcdef --beside nightly",
     "mme experiments 0123456789abcdef --stop",
 )  # fmt: skip
 def experiments(
@@ -2168,6 +2169,15 @@ def experiments(
         str | None,
         typer.Option("--name", metavar="TEXT", help=_("Give it this name."), show_default=False),
     ] = None,
+    beside: Annotated[
+        str,
+        typer.Option(
+            "--beside",
+            metavar="OTHER",
+            help=_("Print its figures beside those of this one: an id or a name."),
+            show_default=False,
+        ),
+    ] = "",
     stop: Annotated[
         bool, typer.Option("--stop", help=_("Begin no further call; what was made is kept."))
     ] = False,
@@ -2182,8 +2192,8 @@ def experiments(
     from mme_client.cli import experimenting
 
     experimenting.experiments(
-        id, endpoint=endpoint, name=name, stop=stop, csv=csv, wait=wait, json=json, quiet=quiet,
-        timeout=timeout,
+        id, endpoint=endpoint, name=name, beside=beside, stop=stop, csv=csv, wait=wait, json=json,
+        quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mme_client.cli.terminal import Terminal
     from mme_client.portal import Portal
-    from mme_client.records import Experiment, ExperimentPlan
+    from mme_client.records import ComparedExperiments, Experiment, ExperimentPlan
 
 _PICTURES = ("samples", "test-set", "kept")
 #: Labels of one target that are printed.
@@ -97,6 +97,7 @@ def experiments(
     *,
     endpoint: str,
     name: str | None,
+    beside: str,
     stop: bool,
     csv: bool,
     wait: bool,
@@ -104,14 +105,22 @@ def experiments(
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """The experiments, or one of them: look at it, name it, stop it, take its CSV file."""
-    if not id and (stop or csv or wait or name is not None):
+    """The experiments, or one of them: look at it, name it, stop it, take its CSV file.
+
+    ``beside``: the id or the name of another one, whose figures are printed beside its own.
+    """
+    if not id and (stop or csv or wait or beside or name is not None):
         raise WrongUse(_("Say which experiment: its id, as `mme experiments` lists it."))
+    if beside and (stop or csv or wait or name is not None):
+        raise WrongUse(_("--beside does not go with --stop, --name, --csv or --wait."))
     if csv and json:
         raise WrongUse(_("Give one of --csv and --json."))
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if not id:
             _list(portal, terminal, endpoint)
+            return
+        if beside:
+            _compare(terminal, portal.experiments.compare(id, beside))
             return
         if name is not None:
             portal.experiments.rename(id, name)
@@ -195,6 +204,44 @@ def _show(portal: Portal, terminal: Terminal, found: Experiment) -> None:
     for code, count in found.errors.items():
         terminal.line(_("Failed with {code}: {count}").format(code=code, count=count))
     terminal.note(_("To look at and to send: {address}").format(address=_address(portal, found)))
+
+
+def _compare(terminal: Terminal, found: ComparedExperiments) -> None:
+    if terminal.json:
+        terminal.document(found.document)
+        return
+    rows = [
+        (one.name, _figure(one.kind, one.one), _figure(one.kind, one.other))
+        for one in found.figures
+    ]
+    if terminal.quiet:
+        for row in rows:
+            terminal.line("\t".join(row))
+        return
+    shown = [(_label(name), *both) for name, *both in rows]
+    shown.insert(0, (_("state"), found.one.state, found.other.state))
+    titles = [one.name or one.asked["models"] for one in (found.one, found.other)]
+    terminal.table(("", *titles), shown)
+
+
+def _label(name: str) -> str:
+    """What a figure is called; one that this version does not know has its name."""
+    words = {
+        "calls": _("calls"), "failed": _("failed"), "unknown": _("unknown"), "cold": _("cold"),
+        "cold_share": _("share of cold calls"), "calls_per_second": _("calls a second"),
+        "all": _("all"), "warm": _("warm"),
+    }  # fmt: skip
+    if name.startswith("latency_ms."):
+        _place, kind, part = name.split(".", 2)
+        return f"{_('latency')}, {words.get(kind, kind)}, {part}"
+    return words.get(name, name)
+
+
+def _figure(kind: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    shown = {"share": _percent, "ms": ms}.get(kind)
+    return f"{value:.10g}" if shown is None else shown(value)
 
 
 def _histogram(terminal: Terminal, found: Experiment) -> None:

@@ -1053,6 +1053,13 @@ MESSAGES: dict[str, str] = {
     "calls a second": "초당 호출",
     "latency": "지연 시간",
     "loads": "로드",
+    "share of cold calls": "콜드 호출 비율",
+    "Print its figures beside those of this one: an id or a name.": (
+        "다른 실험(ID 또는 이름)의 수치를 나란히 출력합니다."
+    ),
+    "--beside does not go with --stop, --name, --csv or --wait.": (
+        "--beside는 --stop, --name, --csv, --wait와 함께 사용할 수 없습니다."
+    ),
     "loaded when, over {seconds} s": "로드된 시점(전체 {seconds}초)",
     "labels": "레이블",
     "Failed with {code}: {count}": "{code} 오류로 실패: {count}",
