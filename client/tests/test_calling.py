@@ -39,6 +39,35 @@ def test_one_picture_is_one_document_and_its_first_label(
     assert shown.endswith(f"  {label}\n")
 
 
+def test_where_the_time_went_is_a_line_whose_parts_add_up(
+    mme: Mme, fake: FakePortal, picture: str
+) -> None:
+    times = {
+        "portal_ms": 3.0, "sagemaker_ms": 97.0, "load_ms": 50.0, "ready_ms": 60.0,
+        "decode_ms": 2.0, "infer_ms": 15.0,
+    }  # fmt: skip
+    told = DOCUMENT | {"latency_ms": 100.0, "timings": times, "cold": True}
+
+    def line(**values: object) -> str:
+        fake.answers = [Says(document=told | values)]
+        out = mme("invoke", "demo", "digits:2", picture, url=fake.url, token="mme_x").out
+        return next((one.strip() for one in out.splitlines() if "the time went" in one), "")
+
+    assert line() == (
+        "where the time went: portal 3.0 ms, network and SageMaker 20.0 ms, load 60.0 ms, "
+        "decoding 2.0 ms, inference 15.0 ms"
+    )
+    assert line(cold=False) == (
+        "where the time went: portal 3.0 ms, network and SageMaker 80.0 ms, decoding 2.0 ms, "
+        "inference 15.0 ms"
+    )
+    waited = line(latency_ms=600.0)
+    assert "waiting for the model 500.0 ms, network and SageMaker 80.0 ms, decoding" in waited
+    untold = times | {"ready_ms": None, "decode_ms": None, "infer_ms": None}
+    assert line(timings=untold).endswith("network and SageMaker 47.0 ms, load 50.0 ms")
+    assert line(timings=times | {"sagemaker_ms": None}) == ""
+
+
 def test_what_was_unloaded_for_a_call_is_said(mme: Mme, fake: FakePortal, picture: str) -> None:
     told = DOCUMENT | {"put_out": ["a.tar.gz", "b.tar.gz"], "put_out_count": 3}
     fake.answers = [Says(document=told)]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mme_client.records import Invocation
 
 STDIN = "-"
+#: Less than that is printed as 0.0 ms.
+_ROUNDED_MS = 0.05
 
 
 class SomeFailed(Exception):
@@ -119,6 +121,32 @@ def _one(
         _show(terminal, picture, answer, top)
 
 
+def _time_parts(answer: Invocation) -> list[tuple[str, float]]:
+    """The parts of the latency, which add up to it; those that took no time are left out.
+
+    The container tells the load with each answer, but it is part of a cold call alone. A call that
+    SageMaker did not take at first, as it loaded the model, waited between its tries.
+    """
+    times = answer.timings
+    if answer.latency_ms is None or times.portal_ms is None or times.sagemaker_ms is None:
+        return []
+    inside = (times.decode_ms or 0.0) + (times.infer_ms or 0.0)
+    waited = max(0.0, answer.latency_ms - times.portal_ms - times.sagemaker_ms)
+    load = 0.0
+    if answer.cold and waited < _ROUNDED_MS:
+        load = times.load_ms or 0.0 if times.ready_ms is None else times.ready_ms
+        load = min(load, max(0.0, times.sagemaker_ms - inside))
+    parts = [
+        (_("portal"), times.portal_ms),
+        (_("waiting for the model"), waited),
+        (_("network and SageMaker"), max(0.0, times.sagemaker_ms - inside - load)),
+        (_("load"), load),
+        (_("decoding"), times.decode_ms or 0.0),
+        (_("inference"), times.infer_ms or 0.0),
+    ]
+    return [(name, value) for name, value in parts if value >= _ROUNDED_MS]
+
+
 def _show(terminal: Terminal, picture: str, answer: Invocation, top: int) -> None:
     how = {True: _("cold start"), False: _("warm"), None: ""}[answer.cold]
     parts = [
@@ -131,6 +159,9 @@ def _show(terminal: Terminal, picture: str, answer: Invocation, top: int) -> Non
     terminal.line("  ".join(filter(None, parts)))
     for one in answer.predictions[:top]:
         terminal.line(f"  {one.probability:7.2%}  {one.label}")
+    if spent := _time_parts(answer):
+        said = ", ".join(f"{name} {ms(value)}" for name, value in spent)
+        terminal.line("  " + _("where the time went: {parts}").format(parts=said))
     if answer.put_out_count:
         said = _("unloaded to make room for it ({count}): {names}")
         terminal.line(

@@ -655,6 +655,11 @@ MESSAGES: dict[str, str] = {
     "expired": "만료됨",
     "revoked": "폐기됨",
     # --- calling.py ---
+    "where the time went: {parts}": "시간 내역: {parts}",
+    "waiting for the model": "모델 대기",
+    "network and SageMaker": "네트워크와 SageMaker",
+    "decoding": "디코딩",
+    "inference": "추론",
     "unloaded to make room for it ({count}): {names}": (
         "이 모델의 자리를 만들려고 언로드함({count}): {names}"
     ),
