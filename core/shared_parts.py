@@ -23,6 +23,8 @@ from core.remembered import Shared
 #: Stands for a reader's CSRF token; nobody can write it into what is shown.
 TOKEN = f"token-of-the-reader-{secrets.token_hex(16)}"
 KEEP_S = 0.5
+#: So often a page asks while nothing is under way: for what others do, and for what AWS tells.
+AT_REST_S = 20
 #: So many get one of their own within that time, each.
 FEW = 3
 _MOST = 256

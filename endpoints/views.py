@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -64,6 +64,8 @@ _may_tear_down = require_permission(end_dates.MAY_TEAR_DOWN, "tear endpoints dow
 # So many times a page asks, one second apart, what came of the look that its opening queued.
 LOOKS_AWAITED = 10
 LATEST_EVENTS = 5
+# A parameter of what is asked while nothing is under way.
+_REST = "rest"
 # What ends an endpoint: who did is told on its page.
 _ENDINGS = (
     "endpoint.teardown_requested",
@@ -77,14 +79,25 @@ _PLAN = "plan"
 @require_safe
 @_may_look
 def endpoint_list(request: HttpRequest) -> HttpResponse:
-    """The endpoints that are not torn down."""
+    """The endpoints that are not torn down; for htmx the part that changes alone."""
+    if cast(Any, request).htmx:
+        return shared_parts.shared(request, lambda: _list_part(request))
+    return render(request, "endpoints/list.html", _list_context(request))
+
+
+def _list_part(request: HttpRequest) -> HttpResponse:
+    context = _list_context(request) | {"csrf_token": shared_parts.TOKEN, "part_path": "list"}
+    return render(request, "endpoints/_list.html", context)
+
+
+def _list_context(request: HttpRequest) -> dict[str, Any]:
     table = tables.running(request)
     counted = tables.counted()
     for endpoint in table.rows:
         endpoint.servable = counted.versions[endpoint.bucket, endpoint.prefix]
         endpoint.calls_today = counted.calls.get(endpoint.pk, last_calls.CallsToday())
     total = tables.with_money(table)
-    context = {
+    return {
         "table": table,
         "total": total,
         "estimate": prices.known().estimate,
@@ -93,8 +106,8 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
         "none": not table.filtered and not table.total,
         "tabs": list_tabs(request, torn_down=counted.torn_down),
         "beside": counted.beside,
+        "rest_s": shared_parts.AT_REST_S,
     }
-    return render(request, "endpoints/list.html", context)
 
 
 @require_safe
@@ -259,11 +272,23 @@ def _page(request: HttpRequest, pk: int, part: _Part) -> HttpResponse:
         query["looks"] = str(LOOKS_AWAITED)
         query["seen"] = _seen(endpoint)
     context = _context(request, endpoint, part)
-    context |= {
-        "looking": looking or context.get("under_way", False),
-        "live_query": query.urlencode(),
-    }
+    context |= _asking(endpoint, context, query, looking=looking)
     return render(request, "endpoints/detail.html", context)
+
+
+def _asking(
+    endpoint: Endpoint, context: dict[str, Any], query: QueryDict, *, looking: bool
+) -> dict[str, Any]:
+    """What the part that is asked for again asks with, and how often."""
+    looking = looking or context.get("under_way", False)
+    query.pop(_REST, None)
+    if endpoint.settled and not looking:
+        query[_REST] = "1"
+    return {
+        "looking": looking,
+        "live_query": query.urlencode(),
+        "rest_s": shared_parts.AT_REST_S,
+    }
 
 
 @require_safe
@@ -284,13 +309,12 @@ def _live(request: HttpRequest, pk: int) -> HttpResponse:
     if not looking:
         query.pop("looks", None)
         query.pop("seen", None)
+    rested = _REST in query
     context = _context(request, endpoint, part)
-    context |= {
-        "looking": looking or context.get("under_way", False),
-        "live_query": query.urlencode(),
-        # The page's last request: what can be done there has changed. Where it only awaited a look,
-        # nothing has, and somebody may be typing there.
-        "oob": endpoint.settled and not part.live and not asked,
+    context |= _asking(endpoint, context, query, looking=looking) | {
+        # It has just been settled: what can be done there has changed. Where it was before, or the
+        # page only awaited a look, nothing has, and somebody may be typing there.
+        "oob": endpoint.settled and not part.live and not asked and not rested,
         "csrf_token": shared_parts.TOKEN,
     }
     return render(request, "endpoints/_polled.html", context)

@@ -1,6 +1,7 @@
 """The pages that belong to no app: home, status, and the error pages."""
 
 import logging
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -18,6 +19,7 @@ from core import (
     panels,
     readiness,
     request_id,
+    shared_parts,
     shortage,
     ui,
 )
@@ -33,7 +35,7 @@ _ROOMS = ("home", "home.strip", "home.more", "home.aside")
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Today: what runs, what was called, and what needs whoever looks."""
+    """Today: what runs, what was called, what needs whoever looks; for htmx without its frame."""
     user = actor(request)
     no_role = not any(panels.visible(slot, user) for slot in _ROOMS)
     wanted = first_steps.wanted(request, user)
@@ -43,8 +45,12 @@ def home(request: HttpRequest) -> HttpResponse:
         "groups": attention.groups(request, user),
         "steps": steps,
         "current": next((step for step in steps if not step.done), None),
+        "rest_s": shared_parts.AT_REST_S,
     }
-    answer = render(request, "mmeportal/home.html", context)
+    if cast(Any, request).htmx:
+        answer = render(request, "mmeportal/_today.html", context | {"part_path": "today"})
+    else:
+        answer = render(request, "mmeportal/home.html", context)
     if wanted and not steps:
         first_steps.hide(answer, user)  # made: the database is not asked for them again
     return answer

@@ -32,11 +32,10 @@ def _database_beside_playwright() -> Iterator[None]:
     patch.undo()
 
 
-@pytest.fixture
-def page(browser: Browser, live_server: Any, user_in: Callable[[str], User]) -> Iterator[Page]:
-    """A page of an operator in Tokyo, whose every script error fails the test."""
+def open_page(browser: Browser, live_server: Any, user: User) -> Iterator[Page]:
+    """A page of a user in Tokyo, whose every script error fails the test."""
     client = Client()
-    client.force_login(user_in("operator"))
+    client.force_login(user)
     name = settings.SESSION_COOKIE_NAME
     context = browser.new_context(base_url=live_server.url, timezone_id="Asia/Tokyo")
     context.add_cookies(
@@ -49,6 +48,12 @@ def page(browser: Browser, live_server: Any, user_in: Callable[[str], User]) -> 
     yield opened
     context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: Any, user_in: Callable[[str], User]) -> Iterator[Page]:
+    """A page of an operator."""
+    yield from open_page(browser, live_server, user_in("operator"))
 
 
 @pytest.fixture
@@ -177,7 +182,8 @@ def test_a_creation_that_fails_is_told_whole_while_the_page_is_open(
     cut = told.evaluate_all("all => all.map((one) => one.scrollWidth - one.clientWidth)")
     assert cut == [0]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    expect(page.locator("#live[hx-trigger]")).to_have_count(0)  # settled: nothing is asked any more
+    # Settled: nothing is asked each second any more.
+    expect(page.locator("#live[hx-trigger='every 1s']")).to_have_count(0)
 
 
 def test_the_banner_comes_and_goes_while_a_page_is_open(

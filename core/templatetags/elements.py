@@ -45,12 +45,15 @@ def _render(context: template.Context, name: str, **values: Any) -> SafeString:
 def _identity(context: template.Context) -> str:
     """What ids end in: unlike on one page, also in a part that is asked for by itself.
 
-    The same for the same request, as parts are only replaced where the answer differs.
+    The same for the same request, as parts are only replaced where the answer differs. A part that
+    comes with the page and then by itself has the same in both: ``part_path`` of the context names
+    it.
     """
     request = context.get("request")
     numbers: dict[str, Any] = context.render_context.dicts[0]  # type: ignore[assignment]
-    numbers["core.elements"] = n = numbers.get("core.elements", 0) + 1
-    path = request.path if request is not None else ""
+    path = context.get("part_path") or (request.path if request is not None else "")
+    counted = f"core.elements of {path}"
+    numbers[counted] = n = numbers.get(counted, 0) + 1
     return f"{zlib.crc32(path.encode()):x}-{n}"
 
 

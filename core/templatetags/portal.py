@@ -29,6 +29,10 @@ def icon(name: str) -> SafeString:
     )
 
 
+# What panels get of the page.
+_KNOWN = ("request", "user", "perms", "csrf_token", "part_path")
+
+
 @register.simple_tag(takes_context=True)
 def panels(context: template.Context, slot: str, *subject: Any, **more: Any) -> SafeString:
     """What other apps registered for a slot of this page (core/panels.py).
@@ -36,7 +40,7 @@ def panels(context: template.Context, slot: str, *subject: Any, **more: Any) -> 
     ``subject`` and ``more`` are handed to each panel's function.
     """
     request, engine = context["request"], context.template.engine  # type: ignore[union-attr]
-    known = {name: context.get(name) for name in ("request", "user", "perms", "csrf_token")}
+    known = {name: context.get(name) for name in _KNOWN}
     rendered = []
     for panel in registry.visible(slot, request.user):
         given = panel.context(request, *subject, **more)

@@ -107,3 +107,33 @@ def test_no_tab_depends_on_who_looks_but_for_their_rights(serving, client_of, ma
     texts = [_TOKEN.sub("", asked(each, serving, tab)) for each in (first, second)]
     assert len(made) == 2
     assert texts[0] == texts[1]
+
+
+def test_the_list_is_made_a_few_times_for_a_crowd_and_is_the_same_for_one_role(
+    serving, client_of, monkeypatch
+):
+    rendered = []
+    make = views._list_part
+
+    def counted(request):
+        rendered.append(request.user)
+        return make(request)
+
+    monkeypatch.setattr(views, "_list_part", counted)
+    monkeypatch.setattr(shared_parts, "_CROWDS", shared_parts.Crowds(clock=lambda: 0.0))
+    monkeypatch.setattr(shared_parts._MADE, "_keep_s", 3600)
+    first, second = client_of("admin"), client_of("superuser")
+    second.force_login(_another_admin())
+
+    def asked(client):
+        answer = client.get(url("list", serving), headers={"HX-Request": "true"})
+        return _TOKEN.sub("", answer.content.decode())
+
+    texts = {asked(each) for _ in range(MANY) for each in (first, second)}
+    assert len(rendered) == shared_parts.FEW + 1
+    assert len(texts) == 1
+    text = texts.pop()
+    assert "<html" not in text
+    assert 'id="endpoints"' in text
+    assert "Select demo" in text
+    assert "Select demo" not in asked(client_of("viewer"))

@@ -187,7 +187,7 @@ def test_an_opened_page_queues_one_look_where_the_last_one_is_old(
     last = live.replace("looks=10", "looks=1")
     assert "checking again" not in client.get(last).content.decode()
     Endpoint.objects.update(checked_at=clock.now())
-    assert "hx-trigger" not in client.get(live).content.decode()
+    assert "every 1s" not in client.get(live).content.decode()
 
 
 @pytest.mark.parametrize("values", [{"attempts": 4}, {"failure": "AWS does not allow it."}])

@@ -6,7 +6,7 @@ import pytest
 from django.urls import reverse
 
 from activity.models import Event
-from core import errors
+from core import clock, errors
 from core.worker_watch import NO_REDIS, NO_WORKER
 from endpoints import reconciler
 from endpoints.forms import NewEndpointForm
@@ -171,8 +171,29 @@ def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
     settle(endpoint)
     for tab in ("overview", "models", "use"):
         part = one_line(client.get(f"{live}?tab={tab}"))
-        assert "hx-trigger" not in part
-        assert f'id="{"latest" if tab == "overview" else tab}" hx-swap-oob="true"' in part
+        assert "every 1s" not in part
+        assert f'hx-get="{live}?tab={tab}&amp;rest=1" hx-trigger="every 20s, seen"' in part
+        shown = 'id="latest" data-in-place' if tab == "overview" else f'id="{tab}"'
+        assert f'{shown} hx-swap-oob="true"' in part
+
+
+def test_the_page_of_a_settled_endpoint_asks_seldom_and_leaves_a_tab_alone_where_one_types(
+    serving, client_of, settle
+):
+    client = client_of("viewer")
+    live = url("live", serving)
+    asks = f'hx-get="{live}?tab=models&amp;q=cat&amp;rest=1" hx-trigger="every 20s, seen"'
+    # In the order of the address, as the page has it.
+    page = one_line(client.get(f"{url('models', serving)}?q=cat"))
+    assert f'hx-get="{live}?q=cat&amp;tab=models&amp;rest=1" hx-trigger="every 20s, seen"' in page
+    part = one_line(client.get(f"{live}?tab=models&q=cat&rest=1"))
+    assert asks in part
+    assert "hx-swap-oob" not in part
+    Endpoint.objects.update(wanted=Endpoint.Wanted.ABSENT)
+    begun = one_line(client.get(f"{live}?tab=models&q=cat&rest=1"))
+    assert f'hx-get="{live}?tab=models&amp;q=cat" hx-trigger="every 1s"' in begun
+    Endpoint.objects.update(gone_at=clock.now())
+    assert "hx-trigger" not in one_line(client.get(f"{live}?tab=models&q=cat"))
 
 
 def test_the_part_that_is_polled_shows_the_page_of_the_table_that_is_open(

@@ -1,5 +1,6 @@
 // Small helps that every page may use; each page works without them. A module, so that its names
 // are not those of a page's own script.
+import { rememberParts } from "./in_place.js"; // first: it notes the page as it was sent
 
 // Sentences stand in templates/_words.html, in the reader's language.
 const wordOf = (name, values = {}) => {
@@ -148,6 +149,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
     folds(part).forEach((fold, n) => { fold.open ||= open[n]; });
   }
   opened.delete(event.target.id);
+  rememberParts();
   localTimes();
   countSeconds();
   if (event.target.id) announce(event.target);
