@@ -2,6 +2,9 @@
 
 Thousands of them would hide all others. With these two it stays true when a version and an endpoint
 were called last, which lists, searches and deletions ask the calls.
+
+They have no ``request_id``: by that capacity/traffic.py knows them, as all calls of an experiment
+are in its own result.
 """
 
 from collections.abc import Mapping, Sequence

@@ -228,7 +228,6 @@ def send(
                 "attempts": attempts,
                 "timings": timings,
                 "put_out": answers.put_out(answer.custom_attributes) if cold else None,
-                "request_id": answer.request_id[:64],
                 "variant": answer.variant[:63],
             }
             if found:

@@ -21,6 +21,7 @@ from core import clock, errors, request_id
 from core.sentences import phrase
 from endpoints.models import Endpoint
 from invocations import experiment_views, runtime, services
+from invocations.capacity import traffic
 from invocations.experiments import call_log, drawing, process, running, tally
 from invocations.experiments import services as experiments
 from invocations.experiments.refused import ExperimentRefused
@@ -163,10 +164,12 @@ def test_of_each_target_the_first_and_the_last_call_are_in_the_list_of_calls(
     assert {call.version for call in calls} == set(three)
     assert {call.created_by for call in calls} == {operator}
     assert calls[0].predictions[0]["label"].startswith("of ")
+    lately = traffic.lately(calls[0].endpoint)
+    assert (len(lately.versions), lately.cold.total()) == (30, 3), "each counts once"
     for call in calls:
         assert call.timings["infer_ms"] == 2.0
         assert 0 < call.timings["call_ms"] <= call.latency_ms
-        assert (call.attempts, call.request_id, call.variant) == (1, "r-1", "AllTraffic")
+        assert (call.attempts, call.request_id, call.variant) == (1, "", "AllTraffic")
         assert (call.put_out is not None, "load_ms" in call.timings) == (call.cold, call.cold)
 
 
