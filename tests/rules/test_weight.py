@@ -21,7 +21,8 @@ from accounts import roles
 from tests.rules import rows
 from tests.rules.subjects import addresses
 
-pytestmark = pytest.mark.slow  # every page is rendered, with 60 rows of everything
+# Every page is rendered, with 60 rows of everything.
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 #: In bytes. What gzip makes of each file counts, as a proxy or WhiteNoise sends it.
 MOST = 150_000
 # Pages that may be heavier, and why.
