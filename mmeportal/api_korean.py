@@ -5,6 +5,7 @@ By the ids of the operations. The English sentences are the first of their docst
 
 SUMMARIES = {
     "status_get": "포털의 상태: 버전, 작업 위치, 구성 요소.",
+    "today_get": "오늘 페이지의 내용: 조치가 필요한 것, 실행 중인 것과 비용, 오늘의 호출.",
     "me_get": "호출하는 사람: 사용자 이름, 역할, 범위(scope), 토큰.",
     "tokens_list": "내 토큰 목록, 최신순.",
     "tokens_create": "내 토큰을 만듭니다.",

@@ -1,5 +1,7 @@
-"""The operations of the site itself: how it stands."""
+"""The operations of the site itself: how it stands, and what is to be known today."""
 
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +15,7 @@ from core.api.operations import operation
 from core.api.schema import Schema
 from core.version import VERSION
 from core.worker_watch import WATCH
+from mmeportal.today import RunningToday, today
 
 router = Router(tags=["site"])
 
@@ -58,4 +61,105 @@ def status(request: HttpRequest) -> Any:
         "store": f"s3://{settings.MODEL_BUCKET}/{settings.MODEL_PREFIX}/",
         "worker_problem": str(WATCH.problem() or ""),
         "parts": parts,
+    }
+
+
+class TodayNeedItemOut(Schema):
+    """One thing that needs somebody."""
+
+    text: str = Field(description="A short sentence.")
+    more: str = Field(description="Why; may be what AWS said. Empty: there is no more to say.")
+    page: str = Field(description="The path of the page where one acts.")
+
+
+class TodayNeedOut(Schema):
+    """Things of one kind that need somebody."""
+
+    summary: str = Field(description="Counts them.")
+    error: bool = Field(description="Something does not work.")
+    items: list[TodayNeedItemOut] = Field(description="The first five.")
+
+
+class EndTodayOut(Schema):
+    """When an endpoint is torn down."""
+
+    endpoint: str
+    at: datetime
+    idle: bool = Field(description="As nobody calls it; false: by its end date.")
+
+
+class MonthTodayOut(Schema):
+    """What the present month cost so far: an estimate, at most some minutes old."""
+
+    cost: str = Field(description="A decimal number, as are all costs.")
+    forecast: str = Field(description="What the whole month will cost, as things are now.")
+    currency: str
+    unpriced_types: list[str] = Field(description="Instance types without a price: left out.")
+
+
+class RunningTodayOut(Schema):
+    """The endpoints that are not torn down, and what they cost."""
+
+    all: int = Field(description="How many there are.")
+    cost_per_hour: str
+    cost_per_month: str = Field(description="Of 730 hours.")
+    currency: str
+    unpriced: int = Field(description="Endpoints without a price: they are left out.")
+    month: MonthTodayOut | None = Field(description="null: nothing was added up yet.")
+    ends: list[EndTodayOut] = Field(description="The soonest first, 20 at most.")
+
+
+class CallsOfDayOut(Schema):
+    """The portal's calls since midnight, without those that only warm models."""
+
+    all: int
+    failed: int
+    cold: int
+    p50_ms: float | None = Field(description="null: none was answered.")
+
+
+class TodayOut(Schema):
+    """What the page Today shows."""
+
+    needs: list[TodayNeedOut] = Field(description="What needs the caller. Empty: all is quiet.")
+    endpoints: RunningTodayOut | None = Field(description="null for who may not see endpoints.")
+    calls: CallsOfDayOut | None = Field(description="null for who may not call models.")
+
+
+@operation(router, "GET", "/today", id="today_get", scope=Scope.READ, response={200: TodayOut})
+def get_today(request: HttpRequest) -> Any:
+    """What the page Today shows: what needs somebody, what runs and costs, what was called."""
+    found = today(request, request.user)
+    return {
+        "needs": [
+            {
+                "summary": group.summary,
+                "error": group.error,
+                "items": [
+                    {"text": one.text, "more": one.more, "page": one.url} for one in group.items
+                ],
+            }
+            for group in found.needs
+        ],
+        "endpoints": _running_out(found.endpoints) if found.endpoints else None,
+        "calls": asdict(found.calls) if found.calls else None,
+    }
+
+
+def _running_out(found: RunningToday) -> dict[str, Any]:
+    cost, month = found.total.cost, found.month
+    return {
+        "all": found.count,
+        "cost_per_hour": cost.hourly,
+        "cost_per_month": str(cost.per_month),
+        "currency": cost.currency,
+        "unpriced": found.total.unknown,
+        "month": month
+        and {
+            "cost": month.cost,
+            "forecast": month.forecast,
+            "currency": month.currency,
+            "unpriced_types": list(month.unpriced_types),
+        },
+        "ends": [asdict(one) for one in found.ends],
     }

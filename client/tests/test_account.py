@@ -35,6 +35,14 @@ def test_status_is_what_the_api_answers(mme: Mme, real: RealPortal) -> None:
     assert "ap-northeast-2" in ran.out
 
 
+def test_today_is_what_the_page_shows(mme: Mme, real: RealPortal) -> None:
+    ran = mme("today", "--json", url=real.url, token=real.tokens["viewer"])
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    assert (found["endpoints"]["all"], found["calls"]["all"]) == (0, 0)
+    assert "calls today" in mme("today").out
+
+
 def test_login_keeps_the_token_for_its_owner_alone(
     mme: Mme, real: RealPortal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

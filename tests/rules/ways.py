@@ -32,6 +32,7 @@ _IN_REPORT = Without("`mme show` has it among a version's fields")
 #: By the operation's id. Those of a noun that has no operation yet are held when its first comes.
 WAYS: dict[str, Ways] = {
     "status_get": Ways("status", "status", "running.md#Health"),
+    "today_get": Ways("today", "home", "api.md#The portal and tokens"),
     "openapi_get": Ways(_ITSELF, "api-docs", "development.md#The API"),
     "me_get": Ways("whoami", "tokens", "users.md#Tokens"),
     "tokens_list": Ways("token list", "tokens", "users.md#Tokens"),

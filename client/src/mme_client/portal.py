@@ -18,7 +18,7 @@ from mme_client.groups import Groups
 from mme_client.mails import Mails
 from mme_client.models import Models
 from mme_client.orphans import Orphans
-from mme_client.records import Me, Record, Status
+from mme_client.records import Me, Record, Status, Today
 from mme_client.redactions import Redactions
 from mme_client.storage import Storage
 from mme_client.stores import Stores
@@ -137,6 +137,14 @@ class Portal:
         'ap-northeast-2'
         """
         return Status.of(self.transport.call("GET", "/status").document(), self)
+
+    def today(self) -> Today:
+        """What needs somebody, what runs and costs, and what was called since midnight.
+
+        >>> portal.today().calls.failed
+        0
+        """
+        return Today.of(self.transport.call("GET", "/today").document(), self)
 
     def invoke(
         self,

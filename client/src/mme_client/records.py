@@ -123,6 +123,75 @@ class Status(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NeedItem(Record):
+    """One thing that needs somebody. ``page``: the path of the page where one acts."""
+
+    text: str
+    more: str
+    page: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need(Record):
+    """Things of one kind that need somebody; ``error``: something does not work."""
+
+    summary: str
+    error: bool
+    items: list[NeedItem]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndOfEndpoint(Record):
+    """When an endpoint is torn down: as nobody calls it (``idle``), or by its end date."""
+
+    endpoint: str
+    at: datetime
+    idle: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthSoFar(Record):
+    """What the present month cost so far, and its forecast: decimal numbers, as text."""
+
+    cost: str
+    forecast: str
+    currency: str
+    unpriced_types: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningEndpoints(Record):
+    """The endpoints that are not torn down: how many, what they cost, which of them end when."""
+
+    all: int
+    cost_per_hour: str
+    cost_per_month: str
+    currency: str
+    unpriced: int
+    month: MonthSoFar | None
+    ends: list[EndOfEndpoint]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallsOfToday(Record):
+    """The portal's calls since midnight; ``p50_ms`` None: none was answered."""
+
+    all: int
+    failed: int
+    cold: int
+    p50_ms: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Today(Record):
+    """What needs the caller, what runs, what was called. None: who calls may not see it."""
+
+    needs: list[Need]
+    endpoints: RunningEndpoints | None
+    calls: CallsOfToday | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class OwnToken(Record):
     """The token with which a call was made."""
 

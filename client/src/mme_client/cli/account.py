@@ -1,17 +1,23 @@
-"""``mme login``, ``whoami``, ``status`` and ``token``."""
+"""``mme login``, ``whoami``, ``today``, ``status`` and ``token``."""
 
 from __future__ import annotations
 
 import getpass
 import sys
 import webbrowser
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from mme_client import errors
 from mme_client.cli import config
 from mme_client.cli.running import WrongUse, portal_of, running
-from mme_client.cli.terminal import Terminal, at, say
+from mme_client.cli.terminal import Terminal, at, ms, say
 from mme_client.cli.words import _
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mme_client.records import Today
 
 
 def login(url: str, token: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
@@ -96,6 +102,59 @@ def status(*, json: bool, quiet: bool, timeout: float | None) -> None:
             terminal.line()
             headings = (_("part"), _("state"), _("what was found"))
             terminal.table(headings, [(p.name, p.state, p.sentence) for p in found.parts])
+
+
+def today(*, json: bool, quiet: bool, timeout: float | None) -> None:
+    """What needs somebody, what runs and costs, what was called; ``quiet``: the first alone."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = portal.today()
+        if json:
+            terminal.document(found.document)
+            return
+        for need in found.needs:
+            terminal.line(need.summary)
+            for one in need.items if not quiet else ():
+                terminal.line(f"  {one.text} {one.more}".rstrip())
+        if quiet:
+            return
+        if not found.needs:
+            terminal.line(_("Nothing needs you."))
+        terminal.line()
+        terminal.fields([*_running(found), *_called(found)])
+        ends = found.endpoints.ends if found.endpoints else []
+        if ends:
+            terminal.line()
+            headings = (_("endpoint"), _("ends"), _("why"))
+            why = {True: _("nobody calls it"), False: _("end date")}
+            terminal.table(headings, [(one.endpoint, at(one.at), why[one.idle]) for one in ends])
+
+
+def _running(found: Today) -> Iterator[tuple[str, str]]:
+    told = found.endpoints
+    if told is None:
+        return
+    yield _("endpoints"), str(told.all)
+    cost = _("{hour} {currency} an hour, {month} {currency} a month")
+    yield (
+        _("cost"),
+        cost.format(hour=told.cost_per_hour, month=told.cost_per_month, currency=told.currency),
+    )
+    if told.month is not None:
+        month = _("{cost} {currency}, forecast {forecast} {currency}")
+        yield (
+            _("this month"),
+            month.format(
+                cost=told.month.cost, forecast=told.month.forecast, currency=told.month.currency
+            ),
+        )
+
+
+def _called(found: Today) -> Iterator[tuple[str, str]]:
+    calls = found.calls
+    if calls is not None:
+        said = _("{all}, {cold} of them cold, {failed} failed, half of them within {ms}")
+        told = {"all": calls.all, "cold": calls.cold, "failed": calls.failed}
+        yield _("calls today"), said.format(**told, ms=ms(calls.p50_ms) or "-")
 
 
 def version(*, json: bool) -> None:

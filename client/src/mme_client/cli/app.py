@@ -226,6 +226,15 @@ def whoami(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) ->
     account.whoami(json=json, quiet=quiet, timeout=timeout)
 
 
+@_command(
+    app, "today", _("What needs somebody, what runs and costs, what was called."), "mme today"
+)
+def today(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) -> None:
+    from mme_client.cli import account
+
+    account.today(json=json, quiet=quiet, timeout=timeout)
+
+
 @_command(app, "status", _("How the portal stands."), "mme status --json")
 def status(json: Json = False, quiet: Quiet = False, timeout: Timeout = None) -> None:
     from mme_client.cli import account

@@ -201,6 +201,20 @@ MESSAGES: dict[str, str] = {
     ),
     "Write it as --meta accuracy=0.93.": "--meta accuracy=0.93처럼 쓰세요.",
     "last call": "마지막 호출",
+    "What needs somebody, what runs and costs, what was called.": (
+        "조치가 필요한 것, 실행 중인 것과 비용, 오늘의 호출."
+    ),
+    "Nothing needs you.": "조치할 것이 없습니다.",
+    "nobody calls it": "호출이 없음",
+    "end date": "종료일",
+    "endpoints": "엔드포인트",
+    "this month": "이번 달",
+    "{cost} {currency}, forecast {forecast} {currency}": (
+        "{cost} {currency}, 예상 {forecast} {currency}"
+    ),
+    "{all}, {cold} of them cold, {failed} failed, half of them within {ms}": (
+        "{all}회(콜드 {cold}, 실패 {failed}), 중앙값 {ms}"
+    ),
     "Print a CSV file: a line for each event.": "이벤트마다 한 줄인 CSV 파일을 출력합니다.",
     "Before then, as --since.": "이 시각 이전(--since와 같은 형식).",
     "Of the request with this id.": "이 ID의 요청에 해당하는 이벤트.",
