@@ -49,7 +49,7 @@ def demo(transactional_db: None) -> Endpoint:
 
 
 def _asked(page: Page, address: str) -> None:
-    """Wait until the page has asked once more, and has the answer in it."""
+    """Wait until the page has asked again, and has the answer in it."""
     with page.expect_response(re.compile(address)) as answer:
         pass
     answer.value.finished()
