@@ -19,7 +19,7 @@ from core import aws, clock, errors, remembered
 from endpoints.models import Endpoint
 from invocations import cloudwatch, measured_hours, tasks
 from invocations.measured_hours import HOUR
-from invocations.models import Invocation, MeasuredHour
+from invocations.models import Experiment, Invocation, MeasuredHour
 from invocations.own_calls import nearest_rank
 from invocations.windows import Range
 from models_catalog.models import Version
@@ -237,6 +237,29 @@ def test_a_call_that_others_made_is_the_last_call_and_the_portals_own_are_not(
     Endpoint.objects.called_by_others(demo.pk, NOW - timedelta(days=3))
     demo.refresh_from_db()
     assert demo.others_called_at == own.replace(minute=0) + HOUR, "a later run of an earlier hour"
+
+
+def test_tries_and_calls_of_experiments_are_the_portals_own(
+    demo: Endpoint, told: CloudWatch, make_version: Callable[..., Version]
+) -> None:
+    at = NOW - 2 * HOUR
+    Invocation.objects.create(
+        endpoint=demo, version=make_version(), target_model="t", state=Invocation.State.DONE,
+        variant=ALONE, created_at=at, attempts=3,
+    )  # fmt: skip
+    Experiment.objects.create(
+        endpoint=demo, named="*", targets=[], calls=40, callers=1, draw="uniform", seed=1,
+        state=Experiment.State.DONE, started_at=at, finished_at=at, result={"calls": 40},
+    )  # fmt: skip
+    told.measure("Invocations", at, 43.0)
+    measured_hours.keep()
+    demo.refresh_from_db()
+    assert demo.others_called_at is None
+    MeasuredHour.objects.all().delete()
+    told.measure("Invocations", at, 1.0)
+    measured_hours.keep()
+    demo.refresh_from_db()
+    assert demo.others_called_at == at.replace(minute=0) + HOUR
 
 
 def test_an_hour_is_one_row_whoever_writes_it_twice(demo: Endpoint, told: CloudWatch) -> None:
