@@ -35,7 +35,7 @@ from invocations import (
     thrash_api,
     warm_api,
 )
-from mmeportal import api_korean, site_api
+from mmeportal import api_sentences, site_api
 from models_catalog import alias_api, storage_api, store_api, upload_api
 from models_catalog import api as models_api
 from notices import api as notices_api
@@ -134,13 +134,12 @@ def openapi(request: HttpRequest, query: Query[DocumentParameters]) -> HttpRespo
 def document(language: str = "en") -> bytes:
     """The OpenAPI document as it is served, in English as docs/openapi.json has it.
 
-    In Korean ("ko"), the sentence of each operation is; names and the rest are as they are.
+    In another language all that it says is; names, values and examples are as they are.
     """
-    schema = api.get_openapi_schema()
-    if language == "ko":
-        for methods in schema["paths"].values():
-            for one in methods.values():
-                one["summary"] = api_korean.SUMMARIES[one["operationId"]]
+    if language == "en":
+        schema: dict[str, Any] = api.get_openapi_schema()
+    else:
+        schema = api_sentences.translated(json.loads(document("en")), language)
     text = json.dumps(schema, indent=2, ensure_ascii=False)
     return text.encode() + b"\n"
 

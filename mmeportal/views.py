@@ -109,7 +109,6 @@ def api_page(request: HttpRequest) -> HttpResponse:
     language = get_language() or "en"
     context = {
         "document": reverse("api:openapi"),
-        # Only what each operation does is translated.
         "shown": reverse("api:openapi") + ("?language=ko" if language == "ko" else ""),
     }
     return render(request, "mmeportal/api_docs.html", context)

@@ -1,17 +1,20 @@
 """`make messages`: finds the sentences of each room, and brings its catalogs up to date.
 
 A room is an app of the portal: it holds the sentences of its Python code and of its templates.
+The API's document has a catalog of its own: its sentences are those of docs/openapi.json.
 Babel reads Python, enmerkar the templates; gettext is not needed. A translation is kept where the
 English sentence is unchanged, and never guessed from a similar one. What no code has any more is
 removed. A new sentence that another room has translated gets that translation.
 
 The files are in the order of their sentences, without line numbers and dates, so that a change
-shows only what was changed.
+shows only what was changed. That of the API is in the order of the document: what a field says is
+understood beside the other fields of its schema.
 """
 
 import contextlib
 import functools
 import io
+import json
 import re
 import subprocess
 import sys
@@ -19,12 +22,14 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract
 from babel.messages.pofile import read_po, write_po
 
 from core import catalogs
+from mmeportal import api_sentences
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # enmerkar asks setuptools for its version
@@ -56,7 +61,7 @@ KEYWORDS = {
     **dict.fromkeys(("pgettext", "pgettext_lazy"), ((1, "c"), 2)),
     **dict.fromkeys(("npgettext", "npgettext_lazy"), ((1, "c"), 2, 3)),
 }
-_HEADER = """# {language} texts of {room}. `make messages` keeps it up to date.
+_HEADER = """# {language} texts of {title}. `make messages` keeps it up to date.
 msgid ""
 msgstr ""
 "Language: {language}\\n"
@@ -142,6 +147,11 @@ def catalog_path(root: Path, room: str, language: str) -> Path:
     return root / room / "locale" / language / "LC_MESSAGES" / "django.po"
 
 
+def api_catalog_path(root: Path, language: str) -> Path:
+    """Where the catalog of the API's document is, of a language."""
+    return catalog_path(root, "mmeportal", language).with_name(f"{api_sentences.DOMAIN}.po")
+
+
 @functools.cache
 def _parsed(path: Path, changed_at: int) -> Catalog:
     with path.open("rb") as file:
@@ -197,9 +207,39 @@ def translated(message: Message) -> bool:
 def update(root: Path, room: str, language: str, elsewhere: dict[Key, Message]) -> str:
     """The text of the room's catalog, up to date."""
     path = catalog_path(root, room, language)
+    return _written(path, room, found_in(root, room), elsewhere, sort=True)
+
+
+def update_api(root: Path, language: str) -> str:
+    """The text of the catalog of the API's document, up to date."""
+    document = json.loads((root / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    found: dict[Key, Found] = {
+        (None, sentence): Found(files=places[:1])
+        for sentence, places in places_in_api(document).items()
+    }
+    path = api_catalog_path(root, language)
+    return _written(path, "the API's document", found, {}, sort=False)
+
+
+def places_in_api(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Each sentence of the API's document, in its order, with the places that have it."""
+    found: dict[str, list[str]] = {}
+
+    def note(text: str, place: str) -> str:
+        found.setdefault(text, []).append(place)
+        return text
+
+    api_sentences.reworded(document, note)
+    return found
+
+
+def _written(
+    path: Path, title: str, found: dict[Key, Found], elsewhere: dict[Key, Message], *, sort: bool
+) -> str:
+    language = path.parts[-3]
     old = {key(message): message for message in catalog(path) if message.id}
     new = Catalog(locale=language, fuzzy=False)
-    for ident, one in found_in(root, room).items():
+    for ident, one in found.items():
         context, text = ident
         known = old.get(ident)
         if known is None or not translated(known):
@@ -215,8 +255,8 @@ def update(root: Path, room: str, language: str, elsewhere: dict[Key, Message]) 
             context=context,
         )
     body = io.BytesIO()
-    write_po(body, new, width=100, omit_header=True, sort_output=True, include_lineno=False)
-    header = _HEADER.format(language=language, room=room, plurals=new.plural_forms.rstrip(";"))
+    write_po(body, new, width=100, omit_header=True, sort_output=sort, include_lineno=False)
+    header = _HEADER.format(language=language, title=title, plurals=new.plural_forms.rstrip(";"))
     return header + body.getvalue().decode().lstrip("\n")
 
 
@@ -233,19 +273,24 @@ def translations(root: Path, language: str, rooms: Iterable[str] = ROOMS) -> dic
 def main(root: Path = ROOT) -> None:
     """Write every catalog, compile them, and say what there is to translate."""
     for language in LANGUAGES:
-        for room in ROOMS:
-            mend_conflict(catalog_path(root, room, language))
+        rooms = {room: catalog_path(root, room, language) for room in ROOMS}
+        api = api_catalog_path(root, language)
+        for path in (*rooms.values(), api):
+            mend_conflict(path)
         elsewhere = translations(root, language)
-        for room in ROOMS:
-            path = catalog_path(root, room, language)
-            text = update(root, room, language, elsewhere)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
-                path.write_text(text, encoding="utf-8")
-            messages = [message for message in catalog(path) if message.id]
-            missing = sum(not translated(message) for message in messages)
-            print(f"{path.relative_to(root)}: {len(messages)} sentences, {missing} to translate")
+        for room, path in rooms.items():
+            _write(root, path, update(root, room, language, elsewhere))
+        _write(root, api, update_api(root, language))
     catalogs.compile_changed(root)
+
+
+def _write(root: Path, path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    messages = [message for message in catalog(path) if message.id]
+    missing = sum(not translated(message) for message in messages)
+    print(f"{path.relative_to(root)}: {len(messages)} sentences, {missing} to translate")
 
 
 if __name__ == "__main__":

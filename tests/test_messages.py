@@ -1,5 +1,6 @@
 """`make messages`: what it finds, what it keeps, and what it removes."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from tests import messages
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Two rooms with a module each, and templates of both and of none."""
+    """Two rooms with a module each, templates of both and of none, and a document of the API."""
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "said.py").write_text(
         'x = _("One")\ny = ngettext("%(n)s a", "%(n)s b", n)\n'
@@ -31,7 +32,15 @@ def tree(tmp_path: Path) -> Path:
         path = tmp_path / "templates" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+    _document(tmp_path, "A token.")
     return tmp_path
+
+
+def _document(tree: Path, said: str) -> None:
+    path = tree / "docs" / "openapi.json"
+    path.parent.mkdir(exist_ok=True)
+    schemas = {"TokenOut": {"description": said}, "Scope": {"description": "A scope."}}
+    path.write_text(json.dumps({"components": {"schemas": schemas}}))
 
 
 def _found(tree: Path, room: str) -> dict[messages.Ident, object]:
@@ -80,10 +89,25 @@ def test_a_sentence_that_another_room_has_translated_is_translated(tree: Path) -
     assert _found(tree, "core")["One"] == "하나"
 
 
+def test_what_the_api_says_otherwise_is_to_be_translated_anew(tree: Path) -> None:
+    messages.main(tree)
+    path = messages.api_catalog_path(tree, "ko")
+    text = path.read_text()
+    assert text.index("A token.") < text.index("A scope."), "In the order of the document."
+    path.write_text(text.replace('"A token."\nmsgstr ""', '"A token."\nmsgstr "토큰."'))
+    messages.main(tree)
+    assert "토큰." in path.read_text()
+    _document(tree, "A secret token.")
+    messages.main(tree)
+    text = path.read_text()
+    assert '#: TokenOut\nmsgid "A secret token."\nmsgstr ""\n' in text
+    assert "토큰." not in text
+
+
 def test_it_compiles(tree: Path) -> None:
     messages.main(tree)
     sources = catalogs.sources(tree)
-    assert len(sources) == len(messages.ROOMS)
+    assert len(sources) == len(messages.ROOMS) + 1
     assert all(source.with_suffix(".mo").exists() for source in sources)
 
 

@@ -1,7 +1,5 @@
 """The page of the API's operations, in a browser: under the policy, with a session and a token."""
 
-import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +10,6 @@ from playwright.sync_api import Page, expect
 
 from accounts import tokens
 from accounts.models import Token
-from mmeportal import api_korean
-from mmeportal.api import document
 from tests.test_page_policies import _database_beside_playwright, _opened, browser
 
 __all__ = ["_database_beside_playwright", "browser"]
@@ -87,19 +83,3 @@ def test_the_page_speaks_both_languages(
     assert f'data-document="/api/v1/{document}"' in html
     assert f'href="/api/v1/{document.partition("?")[0]}"' in html
     assert client.get(f"/api/v1/{document}").status_code == 200
-
-
-def test_each_operation_has_a_sentence_in_korean() -> None:
-    english, korean = (json.loads(document(language)) for language in ("en", "ko"))
-    said = {
-        one["operationId"]: one["summary"]
-        for methods in korean["paths"].values()
-        for one in methods.values()
-    }
-    assert said == api_korean.SUMMARIES
-    assert [text for text in said.values() if not re.search("[가-힣]", text)] == []
-    # Nothing else differs, and the English document stays as it is.
-    for path, methods in english["paths"].items():
-        for method, one in methods.items():
-            assert one["summary"].isascii() or "█" in one["summary"]
-            assert one | {"summary": ""} == korean["paths"][path][method] | {"summary": ""}

@@ -57,6 +57,8 @@ def test_every_room_and_every_language_has_a_catalog() -> None:
     languages = {code for code, _ in settings.LANGUAGES}
     assert languages == {"en", *messages.LANGUAGES}, "Name it in LANGUAGES of tests/messages.py."
     wanted = {messages.catalog_path(ROOT, *each) for each in ROOMS}
+    # Of the API's document: test_api_translations.py holds it.
+    wanted |= {messages.api_catalog_path(ROOT, each) for each in messages.LANGUAGES}
     assert set(catalogs.sources()) == wanted, f"{_RUN}."
 
 
