@@ -1,5 +1,6 @@
 """The pages that belong to no app: home, status, and the error pages."""
 
+import json
 import logging
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ from core import (
 )
 from core.api.problems import CODES
 from core.permissions import NotPermitted, actor, require_permission
-from mmeportal import first_steps
+from mmeportal import first_steps, swagger_ui
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ def api_page(request: HttpRequest) -> HttpResponse:
     context = {
         "document": reverse("api:openapi"),
         "shown": reverse("api:openapi") + ("?language=ko" if language == "ko" else ""),
+        "words": "{}" if language == "en" else json.dumps(swagger_ui.words(), ensure_ascii=False),
     }
     return render(request, "mmeportal/api_docs.html", context)
 

@@ -1,5 +1,7 @@
 """The page of the API's operations, in a browser: under the policy, with a session and a token."""
 
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from accounts import tokens
 from accounts.models import Token
+from mmeportal.api import document
 from tests.test_page_policies import _database_beside_playwright, _opened, browser
 
 __all__ = ["_database_beside_playwright", "browser"]
@@ -83,3 +86,69 @@ def test_the_page_speaks_both_languages(
     assert f'data-document="/api/v1/{document}"' in html
     assert f'href="/api/v1/{document.partition("?")[0]}"' in html
     assert client.get(f"/api/v1/{document}").status_code == 200
+
+
+# Each text and label of the page, but code.
+_TEXTS = """() => {
+  const found = new Set();
+  const walker = document.createTreeWalker(
+    document.getElementById("api-docs"), NodeFilter.SHOW_TEXT | NodeFilter.SHOW_ELEMENT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    if (node.nodeType === Node.ELEMENT_NODE) {
+      for (const label of ["title", "aria-label", "alt"]) {
+        found.add(node.getAttribute(label) || "");
+      }
+    } else if (!node.parentElement.closest("pre, code, textarea, .opblock-summary-path")) {
+      found.add(node.data.trim());
+    }
+  }
+  return [...found];
+}"""
+
+
+def test_swagger_ui_speaks_korean(
+    browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
+) -> None:
+    described = json.loads(document("ko"))
+    names = set(described["components"]["schemas"]) | {
+        parameter["name"]
+        for methods in described["paths"].values()
+        for one in methods.values()
+        for parameter in one.get("parameters", ())
+    }
+    texts: set[str] = set()
+    with _opened(browser, live_server.url, user_in("operator")) as context:
+        context.set_extra_http_headers({"Accept-Language": "ko"})
+        page = context.new_page()
+        page.goto("/docs/api/")
+        for name in ("me_get", "aliases_put", "invocations_create"):
+            operation = page.locator(f"[id$='-{name}']")
+            operation.locator(".opblock-summary-control").click(timeout=60_000)
+            operation.get_by_role("button", name="직접 실행").click()
+            texts.update(page.evaluate(_TEXTS))
+            if name == "me_get":
+                operation.get_by_role("button", name="실행", exact=True).click()
+                expect(operation.get_by_text("요청 URL")).to_be_visible()
+                # What the portal answers is shown as it is.
+                expect(operation.locator(".live-responses-table")).to_contain_text('"role"')
+            for tab in operation.get_by_role("tab", name="스키마").all():
+                tab.click()
+            operation.get_by_role("button", name="모두 펼치기").first.click()
+            texts.update(page.evaluate(_TEXTS))
+        page.get_by_role("button", name="인증", exact=True).first.click()
+        page.locator("#auth-bearer-value").fill("mme_none")
+        texts.update(page.evaluate(_TEXTS))
+        page.get_by_role("button", name="자격 증명 적용").first.click()
+        expect(page.get_by_text("인증됨")).to_be_visible()
+        texts.update(page.evaluate(_TEXTS))
+        mark = page.locator(".parameter__name.required").first
+        assert mark.evaluate("one => getComputedStyle(one, '::after').content") == '"필수"'
+    assert {"응답", "≤ 500자", "예시 값"} <= texts
+    english = re.compile(r"^[A-Z][a-z]+\b|[a-z]{3,} [a-z]{3,}")
+    left = {
+        text
+        for text in texts - names
+        if english.search(text) and not re.search("[가-힣]", text) and "/" not in text
+    }
+    assert not left, f"Name them in mmeportal/swagger_ui.py: {sorted(left)}"
