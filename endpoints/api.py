@@ -22,6 +22,7 @@ from core.api.paging import Page, page
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from endpoints import (
+    beside,
     drift,
     durations,
     execution_roles,
@@ -627,18 +628,50 @@ class EndpointWait(Parameters):
     )  # fmt: skip
 
 
+class OthersOut(Schema):
+    """The endpoints in the AWS account that are not the portal's, as last seen."""
+
+    endpoint_count: int
+    cost: CostOut = Field(description="What all of them cost, as far as their price is known.")
+    unpriced: int = Field(description="So many run whose price is not known.")
+    looked_at: datetime | None = Field(
+        description="When the account was last looked at as a whole. null: never."
+    )
+
+
+class EndpointPage(Page[EndpointOut]):
+    """A page of endpoints, and what else is in the account."""
+
+    others: OthersOut = Field(
+        description="What this list leaves out: `GET /orphans?kind=endpoint&others=true` has them."
+    )
+
+
 @operation(
     router, "GET", "/endpoints", id="endpoints_list", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: Page[EndpointOut]},
+    permission=_MAY_LOOK, doing=_LOOKING, response={200: EndpointPage},
 )  # fmt: skip
 def list_endpoints(request: HttpRequest, query: Query[EndpointParameters]) -> Any:
-    """The endpoints that are not torn down, the newest first."""
+    """The endpoints that are not torn down, the newest first.
+
+    Those that others made in the AWS account are counted in `others`.
+    """
     rows = Endpoint.objects.gone() if query.gone else Endpoint.objects.shown()
     if query.state is not None:
         rows = rows.in_state(query.state)
     order = ("-gone_at", "-pk") if query.gone else ("-pk",)
     found = page(request, rows.whole(), query, order=order)
-    return {**found, "items": _all_shown(found["items"])}
+    return {**found, "items": _all_shown(found["items"]), "others": _others()}
+
+
+def _others() -> dict[str, Any]:
+    found = beside.found()
+    return {
+        "endpoint_count": found.count,
+        "cost": shown_cost(found.total.cost),
+        "unpriced": found.total.unknown,
+        "looked_at": found.looked_at or beside.last_look(),
+    }
 
 
 def _created_before(request: HttpRequest, attempt: str) -> Any:

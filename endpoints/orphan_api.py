@@ -71,6 +71,7 @@ class OrphanParameters(ListParameters):
     """Which of them."""
 
     others: bool = Field(False, description="What others made, too.")
+    kind: OrphanKind | None = None
     wait: int = Field(
         0, ge=0, le=waiting.MOST_S,
         description="Seconds: until the account was looked at, where that is under way.",
@@ -100,6 +101,8 @@ def list_orphans(request: HttpRequest, query: Query[OrphanParameters]) -> Any:
         _first(orphans.look_if_old()), lambda one: not orphans.looking(one), seconds=query.wait
     )
     rows = orphans.shown(others=query.others)
+    if query.kind is not None:
+        rows = rows.filter(kind=query.kind)
     found = page(request, rows.select_related("adopted_by"), query, order=("kind", "name", "pk"))
     return {
         **found,

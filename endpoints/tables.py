@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 
 from activity.models import Event
 from core import clock
-from core.tables import Choice, Column, Search, Table
+from core.tables import WITH_ROWS, Choice, Column, Search, Table
 from endpoints import last_calls, prices
 from endpoints.last_calls import CallsToday
-from endpoints.models import Endpoint, EndpointQuerySet, Orphan, Resource, Revision, data_url
+from endpoints.models import Endpoint, EndpointQuerySet, OrphanLook, Revision, data_url
 from endpoints.planning import Difference
 from endpoints.prices import Total
 from endpoints.spending import IDLE_TOLD, so_far
@@ -90,6 +90,7 @@ def running(request: HttpRequest) -> Table:
             ),
         ],
         default_sort="-made",
+        counts=WITH_ROWS,
     )
 
 
@@ -111,19 +112,20 @@ def with_money(table: Table) -> Total:
 
 @dataclass(frozen=True)
 class Counted:
-    """How many were torn down, how many endpoints are beside the portal's, how many versions each
-    store has, by bucket and prefix, and the calls of today of each endpoint, by its pk.
+    """How many were torn down, whether the account was looked at for others' endpoints, how many
+    versions each store has, by bucket and prefix, and the calls of today of each endpoint, by its
+    pk.
     """
 
     torn_down: int
-    beside: int
+    looked: bool
     versions: Counter[tuple[str, str]]
     calls: dict[int, CallsToday]
 
 
 def counted() -> Counted:
     """What the list counts beside its rows; one query."""
-    there = Orphan.objects.there().filter(kind=Resource.Kind.ENDPOINT)
+    looks = OrphanLook.objects.exclude(looked_at=None)
     empty: Any = Value("", output_field=CharField())
 
     def numbers(
@@ -135,7 +137,7 @@ def counted() -> Counted:
 
     stores = numbers("versions", Version.objects.ready(), F("bucket"), F("prefix"))
     torn_down = numbers("torn_down", Endpoint.objects.gone())
-    others = [torn_down, numbers("beside", there)]
+    others = [torn_down, numbers("looks", looks)]
     calls, of, cold = last_calls.today_by_temperature()
     if calls is not None:
         others.append(numbers("calls", calls, of, cold))
@@ -148,8 +150,8 @@ def counted() -> Counted:
             before = today.get(int(pk), CallsToday())
             colds = before.cold + (count if temperature else 0)
             today[int(pk)] = CallsToday(before.all + count, colds)
-    torn, beside = alone.get("torn_down", 0), alone.get("beside", 0)
-    return Counted(torn, beside, Counter(versions), today)
+    torn, looked = alone.get("torn_down", 0), bool(alone.get("looks", 0))
+    return Counted(torn, looked, Counter(versions), today)
 
 
 def torn_down(request: HttpRequest) -> Table:

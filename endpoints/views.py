@@ -22,6 +22,7 @@ from core.permissions import actor, require_permission
 from core.ui import Tab
 from endpoints import (
     alarms,
+    beside,
     drift,
     durations,
     end_dates,
@@ -97,6 +98,7 @@ def _list_context(request: HttpRequest) -> dict[str, Any]:
         endpoint.servable = counted.versions[endpoint.bucket, endpoint.prefix]
         endpoint.calls_today = counted.calls.get(endpoint.pk, last_calls.CallsToday())
     total = tables.with_money(table)
+    filters = {one.name: one.value for one in table.filters}
     return {
         "table": table,
         "total": total,
@@ -105,7 +107,9 @@ def _list_context(request: HttpRequest) -> dict[str, Any]:
         "may_tear_down": request.user.has_perm(end_dates.MAY_TEAR_DOWN),
         "none": not table.filtered and not table.total,
         "tabs": list_tabs(request, torn_down=counted.torn_down),
-        "beside": counted.beside,
+        # What the filter of states asks is known of the portal's own alone.
+        "beside": None if filters["state"] else beside.found(filters["q"]),
+        "looked": counted.looked,
         "rest_s": shared_parts.AT_REST_S,
     }
 

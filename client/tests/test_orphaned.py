@@ -169,3 +169,49 @@ def test_wrong_use_and_refusals(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(document=_page(DEMO)), Says(document=DEMO), problem("conflict", 409)]
     ran = mme("orphans", "demo", "--adopt")
     assert (ran.code, "This is conflict." in ran.err) == (1, True)
+
+
+def test_the_list_of_endpoints_notes_those_of_others(mme: Mme, fake: FakePortal) -> None:
+    others = {"endpoint_count": 2, "cost": COST, "unpriced": 0, "looked_at": "2026-11-02T00:00:00Z"}
+    page = {"items": [], "next": None, "others": others}
+    fake.answers = [Says(document=page)]
+    ran = mme("endpoints", url=fake.url, token="t")
+    assert (ran.code, ran.out) == (0, "")
+    assert "2 more endpoints, not by this portal: 0.2 USD an hour" in ran.err
+    assert "Last looked at: 2026-11-02" in ran.err
+    assert "mme endpoints --others" in ran.err
+    assert "more endpoints" not in mme("endpoints", "--gone").err
+    assert mme("endpoints", "--quiet").err == ""
+    assert json.loads(mme("endpoints", "--json").out) == page
+    fake.answers = [Says(document=page | {"others": others | {"endpoint_count": 0}})]
+    assert "more endpoints" not in mme("endpoints").err
+
+
+def test_all_pages_of_endpoints_are_read(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [
+        Says(document={"items": [{"name": "a"}], "next": "here"}),
+        Says(document={"items": [{"name": "b"}], "next": None}),
+    ]
+    assert mme("endpoints", "-q", url=fake.url, token="t").out.splitlines() == ["a", "b"]
+    assert "cursor=here" in fake.requests[-1].target
+
+
+def test_the_endpoints_of_others_are_listed_with_the_way_to_adopt(
+    mme: Mme, fake: FakePortal
+) -> None:
+    theirs = DEMO | {"name": "theirs", "ours": False, "made_for": ""}
+    _portal(fake, theirs)
+    ran = mme("endpoints", "--others", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    for part in ("theirs", "2 × ml.m5.large", "0.2 USD", "others"):
+        assert part in ran.out
+    assert "mme orphans --adopt NAME" in ran.err
+    (asked,) = {one.target for one in fake.requests}
+    assert "kind=endpoint" in asked
+    assert "others=true" in asked
+    assert json.loads(mme("endpoints", "--others", "--json").out)["items"] == [theirs]
+    for wrong in (("demo", "--others"), ("--others", "--gone")):
+        assert mme("endpoints", *wrong).code == 2
+    _portal(fake)
+    ran = mme("endpoints", "--others")
+    assert (ran.code, ran.out, ran.err) == (0, "", "There are none.\n")

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from core import clock
 from endpoints import last_calls, services, tables
-from endpoints.models import Endpoint, InstanceRun, Orphan, Resource
+from endpoints.models import Endpoint, InstanceRun, OrphanLook, Resource
 from invocations.models import Invocation
 
 
@@ -338,14 +338,14 @@ def test_others_have_nothing_to_tear_several_down_with(
     assert answer.status_code == 403
 
 
-def test_what_was_torn_down_and_what_is_beside_are_counted_apart(some: dict[str, Endpoint]) -> None:
+def test_what_was_torn_down_is_counted_and_whether_the_account_was_looked_at(
+    some: dict[str, Endpoint],
+) -> None:
     found = tables.counted()
-    assert (found.torn_down, found.beside) == (Endpoint.objects.gone().count(), 0)
-    for number, state in enumerate((Orphan.State.FOUND, Orphan.State.GONE)):
-        Orphan.objects.create(
-            kind=Resource.Kind.ENDPOINT, name=f"stray-{number}", made_at=clock.now(),
-            found_at=clock.now(), state=state,
-        )  # fmt: skip
+    assert (found.torn_down, found.looked) == (Endpoint.objects.gone().count(), False)
+    look = OrphanLook.objects.create(check_after=clock.now())
+    assert not tables.counted().looked
+    OrphanLook.objects.filter(pk=look.pk).update(looked_at=clock.now())
     Endpoint.objects.update(gone_at=clock.now())
     found = tables.counted()
-    assert (found.torn_down, found.beside) == (Endpoint.objects.count(), 1)
+    assert (found.torn_down, found.looked) == (Endpoint.objects.count(), True)

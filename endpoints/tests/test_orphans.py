@@ -358,7 +358,7 @@ def test_the_page_says_what_to_do_where_there_are_none(
     page = _text(client, "/endpoints/orphans/")
     assert "No orphans are known" in page
     assert "Show 3 that others made" in page
-    assert "1 more endpoint is in this AWS account" in _text(client, "/endpoints/")
+    assert "1 more endpoint in this AWS account" in _text(client, "/endpoints/")
     others = _text(client, "/endpoints/orphans/?made=others")
     assert "theirs-r1" in others
     assert 'name="pk"' not in others

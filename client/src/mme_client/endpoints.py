@@ -11,6 +11,7 @@ from mme_client.records import (
     Capacity,
     ContainerImages,
     Endpoint,
+    EndpointList,
     EndpointPlan,
     LogLine,
     Metrics,
@@ -43,6 +44,23 @@ class Endpoints(Noun):
         True
         """
         return self._portal.pages(Endpoint, "/endpoints", {"gone": gone, "state": state})
+
+    def whole(self, *, gone: bool = False) -> EndpointList:
+        """The same at once, with how many endpoints others made in the AWS account.
+
+        ``portal.orphans.look(others=True, kind="endpoint")`` has these.
+
+        >>> portal.endpoints.whole().others.endpoint_count
+        0
+        """
+        query = {"gone": gone, "limit": 200}
+        first = document = self._transport.call("GET", "/endpoints", query=query).document()
+        items = [*first["items"]]
+        while document["next"] is not None:
+            more = {**query, "cursor": document["next"]}
+            document = self._transport.call("GET", "/endpoints", query=more).document()
+            items += document["items"]
+        return EndpointList.of({**first, "items": items, "next": None}, self._portal)
 
     def get(self, name: str, *, wait: int = 0) -> Endpoint:
         """One endpoint; ``wait``: seconds to wait for a change where it is not settled.

@@ -20,15 +20,17 @@ LOOKS = 2
 class Orphans(Noun):
     """What no endpoint of the portal owns."""
 
-    def list(self, *, others: bool = False) -> Iterator[Orphan]:
+    def list(self, *, others: bool = False, kind: str = "") -> Iterator[Orphan]:
         """What the last look at the account found; ``others``: what others made, too.
+
+        ``kind``: those of one kind alone, as ``endpoint``.
 
         >>> [orphan.name for orphan in portal.orphans.list() if orphan.made_for == "demo"]
         []
         """
-        return self._portal.pages(Orphan, "/orphans", {"others": others})
+        return self._portal.pages(Orphan, "/orphans", {"others": others, "kind": kind})
 
-    def look(self, *, others: bool = False) -> OrphanList:
+    def look(self, *, others: bool = False, kind: str = "") -> OrphanList:
         """The same after the portal has looked at the account, and how it went.
 
         The portal does not look anew within a minute. Where it takes longer than a minute,
@@ -37,14 +39,15 @@ class Orphans(Noun):
         >>> portal.orphans.look().problems
         []
         """
-        query = {"others": others, "limit": 200, "wait": WAIT_S}
+        chosen = {"others": others, "kind": kind, "limit": 200}
+        query = {**chosen, "wait": WAIT_S}
         for _round in range(LOOKS):
             found = self._transport.call("GET", "/orphans", query=query).document()
             if not found["looking"]:
                 break
         items, document = [*found["items"]], found
         while document["next"] is not None:
-            more = {"others": others, "limit": 200, "cursor": document["next"]}
+            more = {**chosen, "cursor": document["next"]}
             document = self._transport.call("GET", "/orphans", query=more).document()
             items += document["items"]
         return OrphanList.of({**found, "items": items, "next": None}, self._portal)

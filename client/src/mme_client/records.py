@@ -1315,6 +1315,31 @@ class OrphanList(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherEndpoints(Record):
+    """How many endpoints in the AWS account are not the portal's, and what they cost together.
+
+    ``unpriced`` of them run on types whose price is not known. ``looked_at``: when the portal last
+    looked; None: never.
+    """
+
+    endpoint_count: int
+    cost: Cost | None
+    unpriced: int
+    looked_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointList(Record):
+    """All endpoints of the portal, and what else is in the AWS account.
+
+    ``others`` is None where an older portal does not say.
+    """
+
+    items: list[Endpoint]
+    others: OtherEndpoints | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContainerImage(Record):
     """A container image in ECR; ``image`` is its address by its digest."""
 

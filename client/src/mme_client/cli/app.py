@@ -1083,8 +1083,9 @@ def deploy(
 
 
 @_command(
-    app, "endpoints", _("The endpoints, or one with its resources."), "mme endpoints demo --json"
-)
+    app, "endpoints", _("The endpoints, or one with its resources."), "mme endpoints demo --json",
+    "mme endpoints --others",
+)  # fmt: skip
 def endpoints(
     name: Annotated[
         str,
@@ -1092,6 +1093,13 @@ def endpoints(
     ] = "",
     gone: Annotated[
         bool, typer.Option("--gone", help=_("Those that were torn down, in place of the others."))
+    ] = False,
+    others: Annotated[
+        bool,
+        typer.Option(
+            "--others",
+            help=_("Those in the AWS account that are not the portal's, in their place."),
+        ),
     ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help=_("Wait until it serves, or until it is gone."))
@@ -1102,7 +1110,9 @@ def endpoints(
 ) -> None:
     from mme_client.cli import serving
 
-    serving.endpoints(name, gone=gone, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    serving.endpoints(
+        name, gone=gone, others=others, wait=wait, json=json, quiet=quiet, timeout=timeout
+    )
 
 
 app.add_typer(changing, name="endpoint")

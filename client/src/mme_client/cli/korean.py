@@ -252,6 +252,12 @@ MESSAGES: dict[str, str] = {
         "엔드포인트 목록, 또는 한 엔드포인트와 그 리소스를 표시합니다."
     ),
     "Those that were torn down, in place of the others.": "삭제된 엔드포인트만 표시합니다.",
+    "Those in the AWS account that are not the portal's, in their place.": (
+        "포털의 것이 아닌 AWS 계정의 엔드포인트만 표시합니다."
+    ),
+    "Give --others alone: it lists what the portal does not own.": (
+        "--others는 단독으로 쓰세요. 포털의 것이 아닌 엔드포인트를 나열합니다."
+    ),
     "Also where the portal has these bytes already.": "같은 바이트가 이미 있어도 업로드합니다.",
     "Wait until it serves, or until it is gone.": "서빙하거나 삭제될 때까지 기다립니다.",
     "Tear endpoints down; the archives stay.": "엔드포인트를 삭제합니다. 아카이브는 남습니다.",
@@ -1220,6 +1226,14 @@ MESSAGES: dict[str, str] = {
     "log group": "로그 그룹",
     "object in staging": "스테이징 객체",
     "made by others": "다른 곳에서 만듦",
+    "To make one the portal's: mme orphans --adopt NAME": (
+        "포털의 것으로 만들려면: mme orphans --adopt NAME"
+    ),
+    "In the AWS account are {count} more endpoints, not by this portal: {cost}.": (
+        "AWS 계정에 이 포털이 만들지 않은 엔드포인트 {count}개가 더 있습니다: {cost}."
+    ),
+    "Last looked at: {at}.": "마지막 확인: {at}.",
+    "See: mme endpoints --others": "확인: mme endpoints --others",
     "Type their names, separated by spaces: ": "이름을 공백으로 구분하여 입력하세요: ",
     "These are not their names. Nothing was changed.": (
         "이름이 일치하지 않습니다. 아무것도 변경하지 않았습니다."

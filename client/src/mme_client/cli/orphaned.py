@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mme_client.portal import Portal
-    from mme_client.records import Orphan, OrphanList
+    from mme_client.records import Orphan, OrphanList, OtherEndpoints
 
 
 def orphans(
@@ -63,6 +63,36 @@ def orphans(
             if wait:
                 done = [_waited(portal, terminal, one) for one in done]
         _tell(terminal, done)
+
+
+def endpoints(*, json: bool, quiet: bool, timeout: float | None) -> None:
+    """List the endpoints in the account that are not the portal's."""
+    with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        found = portal.orphans.look(others=True, kind="endpoint")
+        for problem in found.problems:
+            say(problem)
+        if found.looking:
+            terminal.note(_("The portal is still looking: this is what it knew before."))
+        _list(terminal, found)
+        if any(one.state == "orphaned" for one in found.items):
+            terminal.note(_("To make one the portal's: mme orphans --adopt NAME"))
+
+
+def note_others(terminal: Terminal, others: OtherEndpoints | None) -> None:
+    """Say how many endpoints a list of the portal's leaves out."""
+    if others is None or not others.endpoint_count:
+        return
+    said = _("In the AWS account are {count} more endpoints, not by this portal: {cost}.")
+    cost = planning.told(others.cost)
+    terminal.note(
+        " ".join(
+            [
+                said.format(count=others.endpoint_count, cost=cost),
+                _("Last looked at: {at}.").format(at=at(others.looked_at)),
+                _("See: mme endpoints --others"),
+            ]
+        )
+    )
 
 
 def _chosen(found: OrphanList, names: Sequence[str]) -> list[Orphan]:

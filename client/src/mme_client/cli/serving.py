@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mme_client.cli import choosing, planning, scaling, weighing
+from mme_client.cli import choosing, orphaned, planning, scaling, weighing
 from mme_client.cli.many import csv_line
 from mme_client.cli.moments import moment
 from mme_client.cli.running import WrongUse, running
@@ -473,11 +473,26 @@ def _result(terminal: Terminal, endpoint: Endpoint, more: str = "") -> None:
 
 
 def endpoints(
-    name: str, *, gone: bool, wait: bool, json: bool, quiet: bool, timeout: float | None
+    name: str,
+    *,
+    gone: bool,
+    others: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
 ) -> None:
-    """The endpoints, or one of them with its resources; with ``wait``, once it is settled."""
+    """The endpoints, or one of them with its resources; with ``wait``, once it is settled.
+
+    ``others``: those in the account that are not the portal's.
+    """
+    if others and (name or gone):
+        raise WrongUse(_("Give --others alone: it lists what the portal does not own."))
     if wait and not name:
         raise WrongUse(_("Say which endpoint to wait for."))
+    if others:
+        orphaned.endpoints(json=json, quiet=quiet, timeout=timeout)
+        return
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if name:
             one = portal.endpoints.get(name)
@@ -491,7 +506,11 @@ def endpoints(
             else:
                 _show(terminal, one)
             return
-        found = list(portal.endpoints.list(gone=gone))
+        whole = portal.endpoints.whole(gone=gone)
+        if json:
+            terminal.document(whole.document)
+            return
+        found = whole.items
         headings = (
             *(_("endpoint"), _("state"), _("instances"), _("cost a month"), _("so far")),
             *(_("calls today"), _("last call"), _("owner"), _("ends"), _("created")),
@@ -512,6 +531,8 @@ def endpoints(
             for one in found
         ]
         terminal.listed(found, headings, rows, names=[one.name for one in found])
+        if not gone:
+            orphaned.note_others(terminal, whole.others)
 
 
 def _so_far(endpoint: Endpoint) -> str:
