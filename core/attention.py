@@ -16,17 +16,28 @@ SHOWN = 5
 
 
 @dataclass(frozen=True)
+class Act:
+    """What one click does about it: a POST to ``post``. ``command``: the same with ``mme``."""
+
+    label: str
+    post: str
+    command: str
+
+
+@dataclass(frozen=True)
 class Item:
     """One thing that needs somebody.
 
     ``text``: a short sentence in the reader's language. ``url``: the page where one acts. ``more``:
     the reason, which may be what AWS said. ``dismiss``: where a POST takes it off the list, or "".
+    ``act``: what the reader may do about it at once.
     """
 
     text: str
     url: str
     more: str = ""
     dismiss: str = ""
+    act: Act | None = None
 
 
 @dataclass(frozen=True)

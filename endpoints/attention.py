@@ -8,9 +8,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from core.attention import SHOWN, Item, ItemGroup
+from core.attention import SHOWN, Act, Item, ItemGroup
 from endpoints import orphans, tables
 from endpoints.budgets import TOLD_AT, BudgetSoFar, CostSoFar, so_far
+from endpoints.end_dates import MAY_POSTPONE
 from endpoints.models import Endpoint, MonthSoFar, Orphan, Resource
 
 # So many are loaded: more than anybody runs, so that one query serves the list of what runs too.
@@ -97,7 +98,8 @@ def waiting(request: HttpRequest) -> list[ItemGroup]:
         summary = ngettext(
             "%(count)s endpoint ends soon", "%(count)s endpoints end soon", len(ending)
         ) % {"count": len(ending)}
-        items = [_ending(one) for one in ending[:SHOWN]]
+        may_act = request.user.has_perm(MAY_POSTPONE)
+        items = [_ending(one, may_act=may_act) for one in ending[:SHOWN]]
         groups.append(ItemGroup(summary, items, _all(ending, tables.ENDING)))
     return groups
 
@@ -137,22 +139,29 @@ def _changed(endpoint: Endpoint) -> Item:
     return Item(text, endpoint.get_absolute_url(), more)
 
 
-def _ending(endpoint: Endpoint) -> Item:
+def _ending(endpoint: Endpoint, *, may_act: bool) -> Item:
     if not endpoint.ends_soon:
-        return _idle(endpoint)
+        return _idle(endpoint, may_act=may_act)
     text = _("%(endpoint)s is torn down at its end date.") % {"endpoint": endpoint}
     assert endpoint.expires_at is not None  # ends_soon
     moment = date_format(timezone.localtime(endpoint.expires_at), "DATETIME_FORMAT")
-    more = _("End date: %(moment)s. One click on its page makes it a day longer.")
-    return Item(text, endpoint.get_absolute_url(), more % {"moment": moment})
+    more = _("End date: %(moment)s.") % {"moment": moment}
+    act = _a_day_longer(endpoint, "endpoints:postpone") if may_act else None
+    return Item(text, endpoint.get_absolute_url(), more, act=act)
 
 
-def _idle(endpoint: Endpoint) -> Item:
+def _a_day_longer(endpoint: Endpoint, view: str, option: str = "") -> Act:
+    command = " ".join(filter(None, ("mme endpoint postpone", endpoint.name, option)))
+    return Act(_("One day longer"), reverse(view, args=[endpoint.pk]), command)
+
+
+def _idle(endpoint: Endpoint, *, may_act: bool) -> Item:
     text = _("%(endpoint)s is torn down, as nobody calls it.") % {"endpoint": endpoint}
     assert endpoint.idle_ends_at is not None  # idles
     moment = date_format(timezone.localtime(endpoint.idle_ends_at), "DATETIME_FORMAT")
-    more = _("At: %(moment)s. One click on its page makes it a day longer.")
-    return Item(text, endpoint.get_absolute_url(), more % {"moment": moment})
+    more = _("At: %(moment)s.") % {"moment": moment}
+    act = _a_day_longer(endpoint, "endpoints:postpone-idle", "--idle") if may_act else None
+    return Item(text, endpoint.get_absolute_url(), more, act=act)
 
 
 def _all(found: list[Endpoint], state: str) -> str:

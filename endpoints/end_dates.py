@@ -11,6 +11,8 @@ from core import clock
 
 #: Whoever has this may give any end date to any endpoint.
 MAY_TEAR_DOWN = "endpoints.teardown_endpoint"
+#: Whoever has this may have any endpoint end later.
+MAY_POSTPONE = "endpoints.add_endpoint"
 #: An end date is told of an hour before, so that none comes sooner.
 LEAST = timedelta(hours=1)
 #: An end date further away is a mistake.

@@ -85,6 +85,9 @@ TEMPLATES: Final = {
         "The endpoint %(name)s is torn down when nobody has called it for %(hours)s hours."
     ),
     "endpoint.idle_removed": _("The endpoint %(name)s is not torn down any more when it is idle."),
+    "endpoint.postponement_undone": _(
+        "The endpoint %(name)s ends on %(end)s again: that it ends later was taken back."
+    ),
     "endpoint.idle_postponed": _("The endpoint %(name)s is not torn down as idle before %(end)s."),
     "endpoint.idle_ends_in_a_day": _(
         "Nobody has called the endpoint %(name)s since %(since)s. It is torn down on %(end)s, "

@@ -19,7 +19,7 @@ from activity.models import Event
 from activity.services import record
 from core import clock
 from core.errors import CONFLICT
-from endpoints import services
+from endpoints import postponed, services
 from endpoints.end_dates import MAY_TEAR_DOWN, checked, in_words, to_the_minute
 from endpoints.models import Endpoint
 from endpoints.services import ChangeNotAllowed
@@ -70,13 +70,19 @@ def postpone(
     actor: User | None,
     require: Callable[[Endpoint], None] | None = None,
 ) -> Endpoint:
-    """Move the end date of an endpoint a day later. Raises as `set_end`."""
+    """Move the end date of an endpoint a day later; ``undo`` of it takes that back.
+
+    Raises as `set_end`.
+    """
     row = services.locked(endpoint, require)
     if row.expires_at is None:
         said = _("The endpoint %(name)s has no end date. Nothing was changed.") % {"name": row.name}
         raise ValidationError(said, code=CONFLICT)
+    before = postponed.seen(row, postponed.END)
     later = max(row.expires_at, clock.now()) + POSTPONED_BY
-    return _give(row, checked(later, actor=actor), actor)
+    row = _give(row, checked(later, actor=actor), actor)
+    row.undo = postponed.undo_of(row, actor, before)
+    return row
 
 
 def _may_give(row: Endpoint, expires_at: datetime | None, actor: User | None) -> bool:

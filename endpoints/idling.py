@@ -26,7 +26,7 @@ from activity.services import record
 from core import clock, errors
 from core.errors import CONFLICT
 from core.sentences import Sentence
-from endpoints import idle_limits, last_calls, services
+from endpoints import idle_limits, last_calls, postponed, services
 from endpoints.end_dates import MAY_TEAR_DOWN, in_words, to_the_minute
 from endpoints.models import Endpoint, EndpointQuerySet, Resource
 from endpoints.services import ChangeNotAllowed
@@ -92,7 +92,9 @@ def set_idle_hours(
 def postpone_idle(
     *, endpoint: Endpoint, actor: User | None, require: Require | None = None
 ) -> Endpoint:
-    """Have it torn down as idle a day later than it would be. Raises as `set_idle_hours`.
+    """Have it torn down as idle a day later than it would be; ``undo`` of it takes that back.
+
+    Raises as `set_idle_hours`.
 
     A conflict where it has no such limit, or does not serve; and where that is longer from now
     than ``actor`` may give idle hours.
@@ -104,7 +106,7 @@ def postpone_idle(
             "changed."
         )
         raise ValidationError(said % {"name": row.name}, code=CONFLICT)
-    now = clock.now()
+    now, before = clock.now(), postponed.seen(row, postponed.IDLE)
     later, most = max(row.idle_ends_at, now) + POSTPONED_BY, idle_limits.most_for(actor)
     if most is not None:
         later = min(later, to_the_minute(now + timedelta(hours=most)))
@@ -116,6 +118,7 @@ def postpone_idle(
     row.save(update_fields=_WATCHED)
     facts: dict[str, Scalar] = {"name": row.name, "end": in_words(later)}
     record(action="endpoint.idle_postponed", subject=row, actor=actor, parameters=facts)
+    row.undo = postponed.undo_of(row, actor, before)
     return row
 
 

@@ -495,6 +495,8 @@ class Endpoint(OldStatus, Leased):
     gone_at = models.DateTimeField(null=True, blank=True)
 
     objects = GuardedManager.from_queryset(EndpointQuerySet)()
+    #: What takes the change back that was just made (postponed.py); empty: nothing does.
+    undo: str = ""
     activity_kind = "endpoint"
 
     #: What was done to the image that was asked for just now (images.py); unsaved.

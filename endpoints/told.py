@@ -3,9 +3,10 @@
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from endpoints.end_dates import MAY_POSTPONE
 from endpoints.models import Budget, Endpoint
 from notices import kinds
-from notices.kinds import Concern, api_path
+from notices.kinds import Act, Concern, api_path
 
 _VIEW = "endpoints.view_endpoint"
 
@@ -24,7 +25,7 @@ def register() -> None:
         ("endpoint.alarm", _("An alarm of an endpoint went off, is over, or is tested"), _ALARMS),
         ("endpoint.drift", _("An endpoint was changed outside the portal"), _DRIFT),
     ):
-        kinds.register(name, label, codes, permission=_VIEW, concern=_of_endpoint)
+        kinds.register(name, label, codes, permission=_VIEW, concern=_of_endpoint, acts=_ACTS)
     kinds.register(
         "orphans.found",
         _("Something in the AWS account belongs to no endpoint"),
@@ -51,6 +52,15 @@ _EXPIRING = [
     "endpoint.idle_ends_in_an_hour",
     "endpoint.idle_unknown",
 ]
+_DAY_LONGER = Act(_("One day longer"), "postpone/", MAY_POSTPONE)
+_IDLE_DAY_LONGER = Act(_("One day longer"), "idle/postpone/", MAY_POSTPONE)
+_ACTS = {
+    "endpoint.expires_in_a_day": _DAY_LONGER,
+    "endpoint.expires_in_an_hour": _DAY_LONGER,
+    "endpoint.idle_ends_in_a_day": _IDLE_DAY_LONGER,
+    "endpoint.idle_ends_in_an_hour": _IDLE_DAY_LONGER,
+    "endpoint.pauses_in_an_hour": Act(_("Two hours longer"), "extend/", MAY_POSTPONE),
+}
 _EXPIRED = ["endpoint.expired", "endpoint.idle_over"]
 _NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]
 _CHANGED = ["endpoint.updated", "endpoint.updated_variants"]

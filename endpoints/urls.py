@@ -43,6 +43,7 @@ urlpatterns = [
     path("<int:pk>/accept/", views.accept, name="accept"),
     path("<int:pk>/put-back/", views.put_back, name="put-back"),
     path("<int:pk>/postpone/", views.postpone, name="postpone"),
+    path("postponed/undo/", views.undo_postponed, name="undo-postponed"),
     path("<int:pk>/history/", views.history, name="history"),
     path("<int:pk>/live/", views.endpoint_live, name="live"),
     path("<int:pk>/check/", views.check, name="check"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -33,6 +34,7 @@ from endpoints import (
     last_calls,
     pausing,
     planning,
+    postponed,
     presets,
     prices,
     scaling,
@@ -594,13 +596,11 @@ def _say_the_idle_limit(form: NewEndpointForm | IdleForm, user: User) -> None:
         form.fields["idle_hours"].widget.attrs["max"] = most
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @_may_create
 def postpone_idle(request: HttpRequest, pk: int) -> HttpResponse:
     """Let an endpoint be idle a day longer."""
-    return _act(
-        request, pk, idling.postpone_idle, _("The endpoint may stay without a call longer.")
-    )
+    return _longer(request, pk, _IDLE_LONGER)
 
 
 def _say_the_limit(form: NewEndpointForm | EndDateForm, user: User) -> None:
@@ -661,18 +661,104 @@ def scaling_off(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect(endpoint)
 
 
-@require_POST
-@_may_create
-def postpone(request: HttpRequest, pk: int) -> HttpResponse:
-    """Move the end date of an endpoint a day later."""
+@dataclass(frozen=True)
+class _Longer:
+    """What lets an endpoint stay longer. ``column``: until when it stays, where it has such a time.
+
+    ``done`` and the other texts are asked for when they are shown, in the reader's language.
+    """
+
+    column: str
+    act: Callable[..., Endpoint]
+    texts: Callable[[], "_LongerTexts"]
+
+
+@dataclass(frozen=True)
+class _LongerTexts:
+    lede: str
+    label: str
+    done: str
+
+
+_LATER_END = _Longer(
+    "expires_at",
+    expiry.postpone,
+    lambda: _LongerTexts(
+        _("The portal tears it down at its end date:"),
+        _("One day longer"),
+        _("The end date is a day later."),
+    ),
+)
+_IDLE_LONGER = _Longer(
+    "idle_ends_at",
+    idling.postpone_idle,
+    lambda: _LongerTexts(
+        _("Nobody calls it. It is torn down:"),
+        _("One day longer"),
+        _("The endpoint may stay without a call longer."),
+    ),
+)
+_RUN_LONGER = _Longer(
+    "pauses_at",
+    pausing.extend,
+    lambda: _LongerTexts(
+        _("Its working hours end:"),
+        _("Two hours longer"),
+        _("The endpoint runs two hours longer."),
+    ),
+)
+
+
+def _longer(request: HttpRequest, pk: int, what: _Longer) -> HttpResponse:
+    """Let an endpoint stay longer; a GET, to which mails lead, shows the one button for it."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
+    texts = what.texts()
+    if request.method != "POST":
+        moment = getattr(endpoint, what.column)
+        if moment is None or not endpoint.may_pause:
+            messages.info(request, _("It does not end at a time that could be later."))
+            return redirect(endpoint)
+        context = {
+            "endpoint": endpoint,
+            "heading": f"{endpoint.name}: {texts.label}",
+            "lede": texts.lede,
+            "label": texts.label,
+            "moment": moment,
+        }
+        return render(request, "endpoints/longer.html", context)
     try:
-        expiry.postpone(endpoint=endpoint, actor=actor(request))
+        row = what.act(endpoint=endpoint, actor=actor(request))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:
-        messages.success(request, _("The end date is a day later."))
-    return redirect(endpoint)
+        if row.undo:
+            url = f"{reverse('endpoints:undo-postponed')}?{urlencode({'of': row.undo})}"
+            ui.undo(request, texts.done, url)
+        else:
+            messages.success(request, texts.done)
+    return redirect(ui.back(request, endpoint.get_absolute_url()))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_create
+def postpone(request: HttpRequest, pk: int) -> HttpResponse:
+    """Move the end date of an endpoint a day later."""
+    return _longer(request, pk, _LATER_END)
+
+
+@require_POST
+@_may_create
+def undo_postponed(request: HttpRequest) -> HttpResponse:
+    """Take back that an endpoint ends a day later; ``?of=`` says what."""
+    url = reverse("endpoints:list")
+    try:
+        row = postponed.take_back(undo=request.GET.get("of", ""), actor=actor(request))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+    else:
+        url = row.get_absolute_url()
+        messages.success(request, _("It ends when it did before."))
+    return redirect(ui.back(request, url))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -725,11 +811,11 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @_may_create
 def extend(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep an endpoint running two hours longer this once."""
-    return _act(request, pk, pausing.extend, _("The endpoint runs two hours longer."))
+    return _longer(request, pk, _RUN_LONGER)
 
 
 def _act(request: HttpRequest, pk: int, act: Callable[..., Endpoint], done: str) -> HttpResponse:

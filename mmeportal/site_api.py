@@ -70,6 +70,9 @@ class TodayNeedItemOut(Schema):
     text: str = Field(description="A short sentence.")
     more: str = Field(description="Why; may be what AWS said. Empty: there is no more to say.")
     page: str = Field(description="The path of the page where one acts.")
+    command: str | None = Field(
+        description="What the caller may do about it at once, as a command. null: nothing."
+    )
 
 
 class TodayNeedOut(Schema):
@@ -136,7 +139,13 @@ def get_today(request: HttpRequest) -> Any:
                 "summary": group.summary,
                 "error": group.error,
                 "items": [
-                    {"text": one.text, "more": one.more, "page": one.url} for one in group.items
+                    {
+                        "text": one.text,
+                        "more": one.more,
+                        "page": one.url,
+                        "command": one.act.command if one.act else None,
+                    }
+                    for one in group.items
                 ],
             }
             for group in found.needs

@@ -11,7 +11,7 @@ A webhook, and a person's mail, is for kinds. Their names are in the webhooks' b
 they stay; an event that is no kind's is told to nobody.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -32,11 +32,25 @@ class Concern:
 
 
 @dataclass(frozen=True)
+class Act:
+    """What one click does about some news: on a page below that of its subject.
+
+    Nothing is changed by looking at the page, as programs that read mails do. ``permission``: what
+    a person needs.
+    """
+
+    label: Any
+    below: str
+    permission: str
+
+
+@dataclass(frozen=True)
 class NewsKind:
     """One kind of news.
 
     ``codes``: of the events that it is (activity/codes.py). ``permission``: what a person needs to
     get it as mail. ``concern`` is called with the subject of the event, in its transaction.
+    ``acts``: what to do about an event, by its code.
     """
 
     name: str
@@ -44,6 +58,7 @@ class NewsKind:
     codes: tuple[str, ...]
     permission: str
     concern: Callable[[Any], Concern]
+    acts: Mapping[str, Act]
 
 
 def api_path(*parts: str | int) -> str:
@@ -62,12 +77,13 @@ def register(
     *,
     permission: str,
     concern: Callable[[Any], Concern],
+    acts: Mapping[str, Act] | None = None,
 ) -> None:
     """Make a kind known; ``label`` may be lazy, to be in the reader's language.
 
     A name or a code that is another kind's already is a ValueError.
     """
-    kind = NewsKind(name, label, tuple(codes), permission, concern)
+    kind = NewsKind(name, label, tuple(codes), permission, concern, acts or {})
     if _kinds.setdefault(name, kind) is not kind:
         raise ValueError(f"The kind {name!r} is registered twice.")
     for code in kind.codes:
@@ -83,6 +99,12 @@ def all_kinds() -> list[NewsKind]:
 def of_event(code: str) -> NewsKind | None:
     """The kind that an event is; None: nobody is told of it."""
     return _by_code.get(code)
+
+
+def act_of(code: str) -> Act | None:
+    """What one may do about an event at once."""
+    kind = _by_code.get(code)
+    return None if kind is None else kind.acts.get(code)
 
 
 def label(name: str) -> str:

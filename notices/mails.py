@@ -130,7 +130,7 @@ def _message(row: Delivery, person: User) -> EmailMessage:
         subject = f"{kinds.label(row.kind)}: {event.subject_name}"
         page = payload.link(row.page)
         own = payload.link(reverse("preferences"))
-        text = [event.sentence, *([page] if page else []), "-- ", _why(own)]
+        text = [event.sentence, *([page] if page else []), *_acts(row, person), "-- ", _why(own)]
     host = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ") or "localhost"
     headers = {"Message-ID": f"<{row.uid}@{host}>", "Auto-Submitted": "auto-generated"}
     return EmailMessage(
@@ -141,6 +141,14 @@ def _message(row: Delivery, person: User) -> EmailMessage:
         headers=headers,
         connection=_connection(),
     )
+
+
+def _acts(row: Delivery, person: User) -> list[str]:
+    """What the person may do about it at once, with where that is."""
+    act = kinds.act_of(row.event.action)
+    if act is None or not person.has_perm(act.permission):
+        return []
+    return [f"{act.label}: {payload.link(f'{row.page}{act.below}')}"]
 
 
 def _why(preferences: str | None) -> str:

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.utils import translation
 
 from activity import codes
+from notices import kinds
 from notices.models import Delivery
 
 
@@ -26,10 +27,18 @@ def body(delivery: Delivery, language: str) -> str:
             "parameters": codes.readable(event.parameters or {}),
             "page": link(delivery.page),
             "api": link(delivery.api),
+            "act": _act(delivery),
         }
     at = event.at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     document = {"type": delivery.kind, "timestamp": at, "data": data}
     return json.dumps(document, ensure_ascii=False)
+
+
+def _act(delivery: Delivery) -> dict[str, str | None] | None:
+    act = kinds.act_of(delivery.event.action)
+    if act is None:
+        return None
+    return {"label": str(act.label), "page": link(f"{delivery.page}{act.below}")}
 
 
 def link(path: str) -> str | None:

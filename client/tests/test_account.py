@@ -224,3 +224,12 @@ def test_a_portal_that_is_not_there_is_7_and_a_time_limit_6(mme: Mme, fake: Fake
 def test_the_folder_of_the_token_is_the_users_own(tmp_path: Path) -> None:
     path = config.keep(config.Login("http://h", "t"))
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_today_says_the_command_of_what_one_may_do(mme: Mme, fake: FakePortal) -> None:
+    command = "mme endpoint postpone demo"
+    item = {"text": "demo ends.", "more": "", "page": "/endpoints/1/", "command": command}
+    need = {"summary": "1 endpoint ends soon", "error": False, "items": [item]}
+    fake.answers = [Says(document={"needs": [need], "endpoints": None, "calls": None})]
+    assert command in mme("today", url=fake.url, token="t").out
+    assert command not in mme("today", "--quiet").out

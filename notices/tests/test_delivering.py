@@ -75,6 +75,7 @@ def test_a_ready_version_is_told_of_with_a_signature(
             "parameters": {"version": "digits v1", "target_model": version.target_model},
             "page": "https://portal.example/models/digits/v1/",
             "api": "https://portal.example/api/v1/models/digits/versions/1",
+            "act": None,
         },
     }
     (attempt,) = DeliveryAttempt.objects.all()

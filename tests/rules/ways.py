@@ -324,6 +324,7 @@ PAGES_ALONE: dict[str, str] = {
     "models_catalog:plan": "it changes nothing; uploads_create refuses what it would warn of",
     "models_catalog:same": "it changes nothing; a program knows which file it was sending",
     "models_catalog:restore": "it is the Undo of a button of the page Today",
+    "endpoints:undo-postponed": "it is the Undo of a button; endpoints_expire sets any end date",
     "endpoints:teardown-of-many": "it is endpoints_teardown for each of them",
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
     "invocations:test-set-undo": "it is the Undo of “Wrong?”",

@@ -124,11 +124,15 @@ class Status(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class NeedItem(Record):
-    """One thing that needs somebody. ``page``: the path of the page where one acts."""
+    """One thing that needs somebody. ``page``: the path of the page where one acts.
+
+    ``command``: what the caller may do about it at once; None: nothing.
+    """
 
     text: str
     more: str
     page: str
+    command: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

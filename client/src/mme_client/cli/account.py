@@ -115,6 +115,8 @@ def today(*, json: bool, quiet: bool, timeout: float | None) -> None:
             terminal.line(need.summary)
             for one in need.items if not quiet else ():
                 terminal.line(f"  {one.text} {one.more}".rstrip())
+                if one.command:
+                    terminal.line(f"    {one.command}")
         if quiet:
             return
         if not found.needs:
