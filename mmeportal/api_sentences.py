@@ -14,6 +14,8 @@ from typing import Any
 _LOCALE = Path(__file__).with_name("locale")
 #: Of its catalogs, for gettext.
 DOMAIN = "api"
+#: The context of a tag in the catalogs.
+TAG = "tag"
 #: What a program sends, gets or compares: no sentences, whatever they look like.
 _VALUES = frozenset({"example", "examples", "default", "enum", "const"})
 #: Objects whose keys are names that the API gives: a field may be called ``default``.
@@ -26,11 +28,21 @@ Say = Callable[[str, str], str]
 def translated(document: dict[str, Any], language: str) -> dict[str, Any]:
     """The document in this language. Names, values and examples are as they are.
 
-    Raises OSError where the catalog is not compiled.
+    The tags, which are English words, get a description. Raises OSError where the catalog is not
+    compiled.
     """
     catalog = gettext.translation(DOMAIN, _LOCALE, [language])
     found: dict[str, Any] = reworded(document, lambda text, _: catalog.gettext(text))
+    found["tags"] = [
+        {"name": tag, "description": catalog.pgettext(TAG, tag)} for tag in tags(document)
+    ]
     return found
+
+
+def tags(document: dict[str, Any]) -> list[str]:
+    """The tags of the operations, in their order."""
+    operations = (one for methods in document["paths"].values() for one in methods.values())
+    return list(dict.fromkeys(tag for one in operations for tag in one["tags"]))
 
 
 def reworded(node: Any, say: Say, place: str = "") -> Any:

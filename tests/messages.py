@@ -213,12 +213,19 @@ def update(root: Path, room: str, language: str, elsewhere: dict[Key, Message]) 
 def update_api(root: Path, language: str) -> str:
     """The text of the catalog of the API's document, up to date."""
     document = json.loads((root / "docs" / "openapi.json").read_text(encoding="utf-8"))
-    found: dict[Key, Found] = {
-        (None, sentence): Found(files=places[:1])
-        for sentence, places in places_in_api(document).items()
-    }
+    found = found_in_api(document)
     path = api_catalog_path(root, language)
     return _written(path, "the API's document", found, {}, sort=False)
+
+
+def found_in_api(document: dict[str, Any]) -> dict[Key, Found]:
+    """Each tag and each sentence of the API's document, with the first of its places."""
+    found: dict[Key, Found] = {
+        (api_sentences.TAG, tag): Found() for tag in api_sentences.tags(document)
+    }
+    for sentence, places in places_in_api(document).items():
+        found[None, sentence] = Found(files=places[:1])
+    return found
 
 
 def places_in_api(document: dict[str, Any]) -> dict[str, list[str]]:

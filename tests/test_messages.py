@@ -40,7 +40,7 @@ def _document(tree: Path, said: str) -> None:
     path = tree / "docs" / "openapi.json"
     path.parent.mkdir(exist_ok=True)
     schemas = {"TokenOut": {"description": said}, "Scope": {"description": "A scope."}}
-    path.write_text(json.dumps({"components": {"schemas": schemas}}))
+    path.write_text(json.dumps({"paths": {}, "components": {"schemas": schemas}}))
 
 
 def _found(tree: Path, room: str) -> dict[messages.Ident, object]:
