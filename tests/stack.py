@@ -17,6 +17,7 @@ from stack import processes
 from stack.credentials import aws_environment
 from stack.layout import DEFAULT_PORTS, ROOT, Layout
 from stack.parts import environment
+from tests import migrated
 
 _FIRST_START_S = 600
 
@@ -43,6 +44,7 @@ class Stack:
     ``variables``: what it was started with. ``environment``: what the portal runs with, for
     `manage.py` commands beside it. ``checkout``: the code that it runs.
     ``options``: those of the command, besides its own.
+    Without ``demo`` it starts from nothing, as a user's; with it, from a migrated database.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Stack:
         self.process: subprocess.Popen[bytes] | None = None
         if demo is not None:
             shutil.copytree(demo, self.local_dir / "demo")
+            if migrated.copy_to(self.local_dir / "db.sqlite3"):
+                (self.local_dir / "db.sqlite3").chmod(0o600)
 
     @property
     def admin_password(self) -> str:

@@ -15,6 +15,7 @@ import requests
 
 from stack.layout import ROOT
 from stack.procfile import read_procfile, shell
+from tests import migrated
 from tests.servers import free_port, redis_server, running, s3_server, wait_for_port, wait_until
 from tests.small_disk import small_disk
 
@@ -134,6 +135,7 @@ def portal(tmp_path: Path) -> Iterator[Portal]:
                 Bucket=BUCKET,
                 CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"},
             )
+            migrated.copy_to(disk / "db.sqlite3")
             for command in (["migrate", "-v", "0"], ["ensure_admin"]):
                 subprocess.run(
                     [sys.executable, "manage.py", *command],

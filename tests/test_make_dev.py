@@ -68,6 +68,10 @@ def _back(stack: Stack, *names: str) -> Callable[[], bool]:
     return lambda: all(stack.says().count(f"{name} is back.") > before[name] for name in names)
 
 
+def test_a_database_made_from_nothing_is_for_its_owner_alone(dev: Stack) -> None:
+    assert (dev.local_dir / "db.sqlite3").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_changed_template_is_seen_at_the_next_request(dev: Stack, checkout: Path) -> None:
     web = dev.pid_of("web")
     assert _get(dev)[0] == 200
