@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from core import aws
 from core.errors import AlreadyExists, AwsError, NotFound
 from core.sentences import phrase
@@ -18,12 +20,18 @@ from models_catalog.models import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
+    from mypy_boto3_s3.type_defs import (
+        CompletedPartTypeDef,
+        CopySourceTypeDef,
+        ObjectIdentifierTypeDef,
+    )
 
 _MARK = "mme-copy"
 _PART_BYTES = aws.PART_BYTES
 # S3 User Guide, "Amazon S3 multipart upload limits"; the last part may be smaller.
 MOST_PARTS, LEAST_PART_BYTES = 10_000, 5 << 20
+#: Keys that one DeleteObjects may name (S3 API).
+MOST_DELETED = 1_000
 _COPIED_AT_ONCE = 4
 _ADDRESS_S = 60
 
@@ -71,15 +79,20 @@ def upload(
         beating(work, beat=beat)
 
 
-def put(*, bucket: str, key: str, data: bytes, beat: Callable[[], None]) -> None:
-    """Write bytes that are at hand to ``key``, at once. A user waits; ``beat`` as of `upload`."""
+def put(
+    *, bucket: str, key: str, data: bytes, beat: Callable[[], None], meanwhile: Callable[[], None]
+) -> None:
+    """Write bytes that are at hand to ``key``, at once. A user waits; ``beat`` as of `upload`.
+
+    ``meanwhile`` is called in another thread while S3 takes them, and asks no database.
+    """
     client = _client(bucket, aws.PAGE)
 
     def work() -> None:
         with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
             client.put_object(Bucket=bucket, Key=key, Body=data)
 
-    beating(work, beat=beat)
+    beating(work, meanwhile, beat=beat)
 
 
 def beating(*works: Callable[[], None], beat: Callable[[], None]) -> None:
@@ -426,6 +439,25 @@ def delete(*, bucket: str, key: str) -> None:
     """Delete ``key``; no error where it is not there."""
     with aws.translated(phrase("deleting %(uri)s", uri=f"s3://{bucket}/{key}")):
         _client(bucket).delete_object(Bucket=bucket, Key=key)
+
+
+def delete_all(*, bucket: str, keys: Sequence[str]) -> None:
+    """Delete these keys, by one request for a thousand; no error where one is not there.
+
+    Raises the error of the first that S3 kept.
+    """
+    with aws.translated(phrase("deleting %(uri)s", uri=f"s3://{bucket}/{keys[0] if keys else ''}")):
+        client = _client(bucket)
+        for begin in range(0, len(keys), MOST_DELETED):
+            some = keys[begin : begin + MOST_DELETED]
+            objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in some]
+            answer = client.delete_objects(
+                Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+            for kept in answer.get("Errors", []):
+                code, message = kept.get("Code", ""), kept.get("Message", "")
+                said = {"Error": {"Code": code, "Message": message}}
+                raise ClientError(said, "DeleteObjects")  # type: ignore[arg-type]
 
 
 def listing(

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -37,6 +37,9 @@ from models_catalog.models import (
     name_taken,
     valid_name,
 )
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +194,7 @@ def upload_version(
     size: int | None = None,
     beat: Callable[[], None] | None = None,
     stage: Callable[[str, str, IO[bytes]], None] | None = None,
+    hashed: "tuple[int, _Hash] | None" = None,
     made: Callable[[Version], None] = lambda version: None,
 ) -> Version:
     """Stage ``file`` and make it the next version of model ``name``, registering that if it is new.
@@ -205,7 +209,8 @@ def upload_version(
     ``size``: the bytes of the file, which the quotas must have room for; None: they were asked
     before, when an upload began, or are not asked.
     ``beat`` is called every second while the bytes are staged. ``stage(bucket, key, file)`` has
-    the object made there in place of sending the bytes, and reads ``file`` to its end. ``made`` is
+    the object made there in place of sending the bytes, and reads ``file`` to its end, unless
+    ``hashed`` gives its size and SHA-256; other ``digests`` are not asked then. ``made`` is
     called with the version in the transaction that makes it; what it raises of LeaseLost keeps
     that from being made.
 
@@ -220,17 +225,17 @@ def upload_version(
     place = stores.for_upload(model=name, store=store, actor=actor)
     bucket = place.bucket
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}.tar.gz"
-    hashed = _Hashed(file, {algorithm for algorithm, _digest in digests})
+    read = _Hashed(file, {algorithm for algorithm, _digest in digests}, hashed)
     try:
         if stage is None:
-            s3.upload(bucket=bucket, key=staging_key, file=hashed, beat=beat)  # type: ignore[arg-type]
+            s3.upload(bucket=bucket, key=staging_key, file=read, beat=beat)  # type: ignore[arg-type]
         else:
-            stage(bucket, staging_key, hashed)  # type: ignore[arg-type]
+            stage(bucket, staging_key, read)  # type: ignore[arg-type]
     except AwsError as error:
         raise not_stored(error) from error
     try:
-        hashed.check(digests)
-        room = nullcontext() if size is None else storage.room_for(hashed.size, user=actor)
+        read.check(digests)
+        room = nullcontext() if size is None else storage.room_for(read.size, user=actor)
         with _as_not_stored(), transaction.atomic(), room:
             model = _model_for_upload(
                 name=name, description=description, new=new, store=place, actor=actor
@@ -241,7 +246,7 @@ def upload_version(
             version.created_by = actor
             version.staging_key = staging_key
             version.file_name = file_name[:255]
-            version.size, version.sha256 = hashed.size, hashed.hexdigest()
+            version.size, version.sha256 = read.size, read.hexdigest()
             version.packing_choice = packing_choice or settings.PACKING
             version.full_clean()
             version.save()
@@ -251,7 +256,7 @@ def upload_version(
                 parameters={
                     "version": str(version),
                     "file_name": file_name,
-                    "size": f"{hashed.size:,}",
+                    "size": f"{read.size:,}",
                 },
                 actor=actor,
             )
@@ -479,10 +484,16 @@ def wait_for_version(*, name: str, number: int, seconds: int) -> None:
 class _Hashed:
     """A file that is hashed and counted while it is read."""
 
-    def __init__(self, file: IO[bytes], algorithms: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        algorithms: Collection[str],
+        before: "tuple[int, _Hash] | None",
+    ) -> None:
+        """``before``: the size and SHA-256 of what was read of it before: all of it."""
         self._file = file
-        self._hashes = {name: hashlib.new(name) for name in {"sha256", *algorithms}}
-        self.size = 0
+        self.size, sha256 = before or (0, hashlib.sha256())
+        self._hashes = {name: hashlib.new(name) for name in algorithms} | {"sha256": sha256}
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)

@@ -27,7 +27,8 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.permissions import NotPermitted
 from core.sentences import Sentence
-from models_catalog import s3, services, storage, stores
+from models_catalog import arriving, s3, services, storage, stores
+from models_catalog.arriving import Arriving
 from models_catalog.models import (
     DEFAULT_STORE,
     RegisteredModel,
@@ -274,8 +275,15 @@ def _keep(
                 key=f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}",
             )
             uncommitted.append(stretch)
+            arrived = Arriving(row, offset, data)
             try:
-                s3.put(bucket=row.bucket, key=stretch.key, data=data, beat=lease.keep)
+                s3.put(
+                    bucket=row.bucket,
+                    key=stretch.key,
+                    data=data,
+                    beat=lease.keep,
+                    meanwhile=arrived.hash,
+                )
             except AwsError as error:
                 said = gettext(
                     "The store did not take these bytes. What arrived before is kept, and the "
@@ -286,6 +294,7 @@ def _keep(
             offset, left = offset + len(data), left - len(data)
             if checksum is None:
                 _commit(row, lease, uncommitted)
+                arrived.remember()
         if checksum is not None and hashed is not None:
             if hashed.digest() != checksum.digest:
                 raise ChecksumMismatch
@@ -341,6 +350,8 @@ def finish(*, upload_pk: int) -> None:
         _give_back(lease)
         return
     joined = _Joined(row)
+    hashed = arriving.of_all(row)
+    stage = joined.stage(lease.keep, is_hashed=hashed is not None)
     try:
         services.upload_version(
             name=row.name,
@@ -355,7 +366,8 @@ def finish(*, upload_pk: int) -> None:
             store=DEFAULT_STORE if row.store is None else row.store.name,
             digests=[("sha256", bytes.fromhex(row.sha256))] if row.sha256 else [],
             beat=lease.keep,
-            stage=joined.stage(lease.keep),
+            stage=stage,
+            hashed=None if stage is None or hashed is None else (row.length, hashed),
             made=lambda version: lease.release(version=version),
         )
     except LeaseLost:
@@ -389,11 +401,14 @@ class _Joined:
         self._pieces = (piece for one in self._stretches for piece in self._download(one.key))
         self._piece = memoryview(b"")
 
-    def stage(self, beat: Callable[[], None]) -> Callable[[str, str, IO[bytes]], None] | None:
+    def stage(
+        self, beat: Callable[[], None], *, is_hashed: bool
+    ) -> Callable[[str, str, IO[bytes]], None] | None:
         """What has S3 make one object of the stretches, while they are read and hashed.
 
-        None where the bytes are few, or most came in stretches that are too small for parts: they
-        are sent once more, then.
+        ``is_hashed``: they were hashed when they arrived, and are not read. None where the bytes
+        are few, or most came in stretches that are too small for parts: they are sent once more,
+        then.
         """
         parts = _parts(self._stretches)
         sent = sum(one.size for part in parts if len(part) > 1 for one in part)
@@ -408,7 +423,8 @@ class _Joined:
                 while file.read(1 << 20):
                     pass
 
-            s3.beating(lambda: join(keys, key), read, beat=beat)
+            works = [lambda: join(keys, key), *([] if is_hashed else [read])]
+            s3.beating(*works, beat=beat)
 
         return stage
 
@@ -461,9 +477,10 @@ def cancel(*, upload: Upload) -> None:
 
 def _clear(upload: Upload) -> None:
     """Delete what is staged of an upload; where S3 fails, `clear` does it later."""
+    arriving.forget(upload)
     try:
-        for found in s3.listing(bucket=upload.bucket, prefix=upload.prefix):
-            s3.delete(bucket=upload.bucket, key=found.key)
+        staged = [found.key for found in s3.listing(bucket=upload.bucket, prefix=upload.prefix)]
+        s3.delete_all(bucket=upload.bucket, keys=staged)
     except AwsError as problem:
         log.warning("What is staged of an upload is deleted later: %s", problem)
 
