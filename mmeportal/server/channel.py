@@ -41,9 +41,30 @@ class _Logged:
 
     def build_response_header(self) -> bytes:
         if self.channel.server.ending:  # type: ignore[attr-defined]
-            self.set_close_on_finish()  # type: ignore[attr-defined]
-        header: bytes = super().build_response_header()  # type: ignore[misc]
+            self.set_close_on_finish()
+        self._ends_with_headers = self._stays_open_without_body()
+        try:
+            header: bytes = super().build_response_header()  # type: ignore[misc]
+        finally:
+            self._ends_with_headers = False
         return header
+
+    _ends_with_headers = False
+
+    def _stays_open_without_body(self) -> bool:
+        """Whether it has no body by its status, and the client does not want to close.
+
+        Waitress closes the connection after such a response, as it has no Content-Length; but 204
+        and 304 end with their headers (RFC 9112, 6.3).
+        """
+        given = self.request.headers.get("CONNECTION", "").lower()  # type: ignore[attr-defined]
+        is_newer = self.version == "1.1"  # type: ignore[attr-defined]
+        return is_newer and given != "close" and not self.has_body  # type: ignore[attr-defined]
+
+    def set_close_on_finish(self) -> None:
+        """Close the connection after this response."""
+        if not self._ends_with_headers:
+            super().set_close_on_finish()  # type: ignore[misc]
 
 
 class PortalTask(_Logged, WSGITask):  # type: ignore[misc]
