@@ -493,6 +493,29 @@ def test_requests_in_one_go_are_answered_in_order(server: WebServer) -> None:
     assert [answer[:3] for answer in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"413"]
 
 
+def test_a_connection_stays_open_after_an_answer_without_a_body(server: WebServer) -> None:
+    """Waitress closes it after 204 and 304, though they end with their headers."""
+    path = next(
+        word.split('"')[0]
+        for word in requests.get(f"{server.url}/login/", timeout=30).text.split('href="')
+        if word.split('"')[0].endswith(".css")
+    )
+    since = requests.get(f"{server.url}{path}", timeout=30).headers["Last-Modified"]
+    same = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nIf-Modified-Since: {since}\r\n\r\n".encode()
+    options = b"OPTIONS /api/v1/uploads/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    answers = server.says(options + same + options + last).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == [b"204", b"304", b"204", b"200"]
+    assert all(b"Connection: close" not in answer for answer in answers[:3])
+
+    closing = options.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    older = options.replace(b"HTTP/1.1", b"HTTP/1.0")
+    for opening in (closing, older):
+        said = server.says(opening + last)
+        assert said.count(b"HTTP/1.") == 1, said
+        assert b"Connection: close" in said
+
+
 def test_the_headers_of_proxies_reach_django_as_they_came(tmp_path: Path) -> None:
     server = WebServer(tmp_path, HTTPS="1")
     with server.running():

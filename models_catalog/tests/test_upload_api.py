@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import random
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,8 +17,8 @@ from django.test import Client
 
 from accounts import tokens
 from core import aws, clock
-from core.errors import AwsError
-from models_catalog import s3, uploads
+from core.errors import AwsError, Denied
+from models_catalog import arriving, s3, uploads
 from models_catalog.models import RegisteredModel, Upload, Version
 from tests.together import together
 
@@ -155,6 +156,84 @@ def test_what_came_before_the_bucket_of_the_settings_changed_is_joined_in_the_ne
     version = Version.objects.get()
     assert version.bucket == other
     assert b"".join(s3.download(bucket=other, key=version.staging_key)) == data
+
+
+@pytest.mark.parametrize("elsewhere", [set(), {0}, {1}, {2}])
+def test_what_came_to_one_process_is_not_read_again_and_has_the_same_hash(
+    elsewhere: set[int], caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``elsewhere``: the stretches that come to another process."""
+    reads: list[str] = []
+    real = s3.downloader
+
+    def counted(bucket: str) -> Callable[[str], Iterator[bytes]]:
+        download = real(bucket)
+
+        def reading(key: str) -> Iterator[bytes]:
+            reads.append(key)
+            return download(key)
+
+        return reading
+
+    monkeypatch.setattr(s3, "downloader", counted)
+    data = random.Random(3).randbytes(18 << 20)
+    right = hashlib.sha256(data).hexdigest()
+    url = caller.address(length=len(data), sha256=right)
+    for number in range(3):
+        begin = number * (6 << 20)
+        with monkeypatch.context() as other:
+            if number in elsewhere:
+                other.setattr(arriving, "_known", OrderedDict())
+            answer = caller.send(url, data[begin : begin + (6 << 20)], begin)
+        assert answer.status_code == 204
+    assert Version.objects.get().sha256 == right
+    assert len(reads) == (3 if elsewhere else 0)
+
+
+def test_what_came_to_one_process_is_refused_where_its_hash_is_another(
+    caller: Caller, keys: Any
+) -> None:
+    data = random.Random(4).randbytes(12 << 20)
+    url = caller.address(length=len(data), sha256=hashlib.sha256(data).hexdigest())
+    assert caller.send(url, data[: 6 << 20], 0).status_code == 204
+    answer = caller.send(url, data[6 << 20 : -1] + b"!", 6 << 20)
+    assert (answer.status_code, code(answer)) == (422, "digest-mismatch")
+    assert (Version.objects.count(), keys()) == (0, set())
+
+
+def test_only_so_many_uploads_are_remembered(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arriving, "_MOST", 2)
+    monkeypatch.setattr(arriving, "_known", OrderedDict())
+    rows = []
+    for name in ("a", "b", "c"):
+        url = caller.address(model=name)
+        assert caller.send(url, BYTES[:10], 0).status_code == 204
+        rows.append(Upload.objects.get(name=name))
+    assert list(arriving._known) == [row.uid for row in rows[1:]]
+    assert caller.client.delete(url).status_code == 204
+    assert list(arriving._known) == [rows[1].uid], "a cancelled one is forgotten"
+
+
+def test_what_s3_does_not_delete_is_told(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = aws.s3()
+    kept = {"Errors": [{"Key": "b", "Code": "AccessDenied", "Message": "No."}]}
+    monkeypatch.setattr(client, "delete_objects", Mock(return_value=kept))
+    with pytest.raises(Denied):
+        s3.delete_all(bucket=store, keys=["a", "b"])
+
+
+def test_more_than_a_thousand_keys_are_deleted_by_several_requests(
+    store: str, keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "MOST_DELETED", 2)
+    names = [f"staging/{number}" for number in range(5)]
+    for name in names:
+        aws.s3().put_object(Bucket=store, Key=name, Body=b"")
+    s3.delete_all(bucket=store, keys=[*names, "staging/not-there"])
+    assert keys() == set()
+    s3.delete_all(bucket=store, keys=[])
 
 
 def test_a_join_that_fails_leaves_nothing_and_is_done_again(
