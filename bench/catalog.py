@@ -195,6 +195,9 @@ _WORDS = [
     *("camera", "indoor", "outdoor", "winter", "summer"),
 ]
 
+#: A tag of every second model, so that its list fills a page also where there is a tenth of them.
+_COMMON = "vision"
+
 
 def _models(count: int, people: list[Any], number: random.Random) -> None:
     from django.conf import settings
@@ -209,7 +212,9 @@ def _models(count: int, people: list[Any], number: random.Random) -> None:
             name=f"{_WORDS[n % len(_WORDS)] if n % len(_WORDS) not in (7, 8, 9) else 'model'}-{n}",
             description=f"{number.choice(_WORDS)} {number.choice(_WORDS)} of {n}. " * 8,
             created_by=number.choice(people),
-            tag_lines=tags.framed(sorted({number.choice(_WORDS), number.choice(_WORDS)})),
+            tag_lines=tags.framed(
+                sorted({number.choice(_WORDS), number.choice(_WORDS), *([_COMMON] * (n % 2))})
+            ),
         )
         for n in range(count)
     )
@@ -283,7 +288,9 @@ def _endpoints(people: list[Any]) -> None:
 
 
 def _calls(count: int, people: list[Any], number: random.Random) -> None:
-    """Calls of half a year; one version in ten was never called."""
+    """Calls of half a year; one version in ten was never called, and no version of every third
+    model, so that their list fills a page also where there is a tenth of them.
+    """
     from django.utils import timezone
 
     from endpoints.models import Endpoint
@@ -292,8 +299,9 @@ def _calls(count: int, people: list[Any], number: random.Random) -> None:
 
     now = timezone.now()
     endpoints = list(Endpoint.objects.all())
-    ready = list(Version.objects.ready())
+    ready = list(Version.objects.ready().select_related("model"))
     called = number.sample(ready, max(1, len(ready) * 9 // 10))
+    called = [one for one in called if one.model_id % 3]
     Invocation.objects.bulk_create(
         (
             Invocation(
@@ -392,7 +400,8 @@ class Pages:
             "list by accuracy": ["/models/?meta=accuracy"],
             "never called": ["/models/?called=never"],
             "called in 7 days": ["/models/?called=7"],
-            "tag": ["/models/?tag=winter"],
+            "tag": [f"/models/?tag={_COMMON}"],
+            "a rare tag": ["/models/?tag=winter"],
             "search": [f"/models/?q={text}" for text in searched],
             "model": [f"/models/{name}/" for name in some],
             "version": [f"/models/{name}/v{number.randint(1, VERSIONS)}/" for name in some],

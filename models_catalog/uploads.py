@@ -2,8 +2,9 @@
 
 The bytes come in any number of requests. Each stretch of them becomes an object in staging, where
 no TargetModel reaches, and then a row; so what has arrived is known to every process, and a killed
-one loses at most the stretch that it was writing. When the last byte is there the stretches are
-read in order and become a version, by the same service as every other upload.
+one loses at most the stretch that it was writing. When the last byte is there S3 joins them, and
+they become a version, by the same service as every other upload. They are read only where they were
+not hashed while they arrived (arriving.py), or are too small to be joined.
 """
 
 import hashlib

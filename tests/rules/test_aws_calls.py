@@ -38,6 +38,7 @@ TRANSFERS = {
 }
 #: Calls that need no right of their own name (S3 API; STS API; Service Authorization Reference).
 RIGHTS: dict[Operation, tuple[str, ...]] = {
+    ("s3", "DeleteObjects"): ("s3:DeleteObject",),
     ("sts", "GetCallerIdentity"): (),
     ("s3", "HeadObject"): ("s3:GetObject",),
     ("s3", "ListObjectsV2"): ("s3:ListBucket",),

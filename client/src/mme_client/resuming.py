@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mme_client.transport import Transport
 
 #: What one request sends at first; less where something between takes no such bodies (413).
-FIRST_BYTES, LEAST_BYTES = 64 << 20, 128 << 10
+FIRST_BYTES, LEAST_BYTES = 32 << 20, 128 << 10
 #: How often in a row nothing may arrive before it is given up.
 MOST_FAILURES = 9
 _LOOK_EVERY_S = 1.0
