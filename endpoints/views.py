@@ -182,20 +182,22 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
 class _Part:
     """A tab of an endpoint's page.
 
-    ``live``: whether its content is replaced while something is under way. Where it is not, people
-    type or search there.
+    ``live``: whether its content is in the part that asks for itself again. Where it is not, people
+    type or search there. ``beside``: it comes beside that part while nothing is under way, and is
+    changed in place; what is typed stays. Metrics, and logs that are followed, ask by themselves.
     """
 
     name: str
     address: str
-    live: bool
+    live: bool = False
+    beside: bool = False
 
 
 _OVERVIEW = _Part("overview", "endpoints:detail", live=True)
-_MODELS = _Part("models", "endpoints:models", live=False)
-_USE = _Part("use", "endpoints:use", live=False)
-_METRICS = _Part("metrics", "endpoints:metrics", live=False)
-_LOGS = _Part("logs", "endpoints:logs", live=False)
+_MODELS = _Part("models", "endpoints:models", beside=True)
+_USE = _Part("use", "endpoints:use", beside=True)
+_METRICS = _Part("metrics", "endpoints:metrics")
+_LOGS = _Part("logs", "endpoints:logs")
 _ALARMS = _Part("alarms", "endpoints:alarms", live=True)
 _CONFIGURATION = _Part("configuration", "endpoints:configuration", live=True)
 _REVISIONS = _Part("revisions", "endpoints:revisions", live=True)
@@ -288,6 +290,8 @@ def _asking(
     """What the part that is asked for again asks with, and how often."""
     looking = looking or context.get("under_way", False)
     query.pop(_REST, None)
+    if context.get("example") is not None:  # which somebody may be copying: a newer one is not it
+        query["version"] = str(context["example"].pk)
     if endpoint.settled and not looking:
         query[_REST] = "1"
     return {
@@ -315,12 +319,10 @@ def _live(request: HttpRequest, pk: int) -> HttpResponse:
     if not looking:
         query.pop("looks", None)
         query.pop("seen", None)
-    rested = _REST in query
     context = _context(request, endpoint, part)
     context |= _asking(endpoint, context, query, looking=looking) | {
-        # It has just been settled: what can be done there has changed. Where it was before, or the
-        # page only awaited a look, nothing has, and somebody may be typing there.
-        "oob": endpoint.settled and not part.live and not asked and not rested,
+        # While the page only awaits a look, nothing has changed there.
+        "oob": endpoint.settled and part.beside and not asked,
         "csrf_token": shared_parts.TOKEN,
     }
     return render(request, "endpoints/_polled.html", context)

@@ -65,6 +65,18 @@ def _is_the_same(element: Locator) -> bool:
     return bool(element.evaluate("node => node.before === true"))
 
 
+#: Nobody sees the page from now on; counts what it would have asked.
+_HIDDEN = """() => {
+    window.hidden = true;
+    let skipped = 0;
+    Object.defineProperty(document, "hidden", { get: () => window.hidden });
+    document.addEventListener("htmx:beforeRequest", () => {
+        skipped += 1;
+        document.documentElement.dataset.skipped = skipped;
+    });
+}"""
+
+
 def _row(page: Page, name: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_role("link", name=name, exact=True))
 
@@ -174,6 +186,71 @@ def test_an_alarm_that_goes_off_shows_on_its_tab(page: Page, demo: Endpoint) -> 
     expect(page.locator("#live tr[data-state=in_alarm]")).to_contain_text("Threshold Crossed.")
 
 
+def _version(number: int, **values: Any) -> Version:
+    model, _made = RegisteredModel.objects.get_or_create(name="digits")
+    given = {"size": 1, "state": Version.State.READY, "key": f"digits_v{number}.tar.gz"} | values
+    return Version.objects.create(model=model, number=number, **given)
+
+
+def test_a_version_that_somebody_adds_shows_on_the_tab_of_models(
+    page: Page, demo: Endpoint
+) -> None:
+    first = _version(1, bucket=demo.bucket, prefix=demo.prefix)
+    page.goto(f"{demo.get_absolute_url()}models/")
+    expect(page.locator("#models tbody tr")).to_have_count(1)
+    search = page.get_by_role("searchbox").first
+    search.fill("somebody ty")
+    row = page.locator(f"#models tr[data-key='{first.pk}']")
+    for element in (search, row):
+        _same(element)
+    _asked(page, "/live/")
+    _version(2, bucket=demo.bucket, prefix=demo.prefix)
+    expect(page.locator("#models tbody tr")).to_have_count(2)
+    expect(page.locator("#models .filters-count")).to_contain_text("2")
+    expect(search).to_have_value("somebody ty")
+    expect(search).to_be_focused()
+    for element in (search, row):
+        assert _is_the_same(element)
+    Version.objects.filter(pk=first.pk).update(state=Version.State.RETIRED)
+    expect(page.locator("#models tbody tr")).to_have_count(1)
+    expect(page.locator("#models")).to_contain_text("digits v2")
+
+
+def test_the_tab_use_keeps_its_version_and_says_when_it_cannot_be_called(
+    page: Page, demo: Endpoint
+) -> None:
+    _version(1, bucket=demo.bucket, prefix=demo.prefix)
+    page.goto(f"{demo.get_absolute_url()}use/")
+    use = page.locator("#use")
+    expect(use).to_contain_text("digits_v1.tar.gz")
+    code = use.locator("pre").first
+    _same(code)
+    _version(2, bucket=demo.bucket, prefix=demo.prefix)
+    for _n in range(2):
+        _asked(page, "/live/")
+    expect(code).to_contain_text("digits_v1.tar.gz")
+    assert _is_the_same(code)
+    Endpoint.objects.update(to_pause=True, state=Endpoint.State.PAUSED, sagemaker_status="")
+    expect(use).to_contain_text("cannot be called now")
+
+
+def test_metrics_are_not_asked_for_where_nobody_sees_them(
+    page: Page, demo: Endpoint, settings: Any
+) -> None:
+    settings.METRICS_KEEP_S = 1
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "range=" in one.url else None)
+    page.goto(f"{demo.get_absolute_url()}metrics/")
+    _asked(page, "range=")
+    page.evaluate(_HIDDEN)
+    before = len(asked)
+    expect(page.locator("html")).to_have_attribute("data-skipped", re.compile("[4-9]"))
+    assert len(asked) == before
+    with page.expect_request(re.compile("range=")):
+        page.evaluate("window.hidden = false")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
 def test_a_change_that_somebody_begins_is_followed_each_second(page: Page, demo: Endpoint) -> None:
     page.goto(demo.get_absolute_url())
     live = page.locator("#live")
@@ -215,17 +292,7 @@ def test_a_page_that_nobody_sees_asks_nothing_and_asks_once_it_is_seen(
     page.on("request", lambda one: asked.append(one.url) if "/live/" in one.url else None)
     page.goto(demo.get_absolute_url())
     _asked(page, "/live/")
-    page.evaluate(
-        """() => {
-            window.hidden = true;
-            let skipped = 0;
-            Object.defineProperty(document, "hidden", { get: () => window.hidden });
-            document.addEventListener("htmx:beforeRequest", () => {
-                skipped += 1;
-                document.documentElement.dataset.skipped = skipped;
-            });
-        }"""
-    )
+    page.evaluate(_HIDDEN)
     before = len(asked)
     expect(page.locator("html")).to_have_attribute("data-skipped", "2")
     assert len(asked) == before

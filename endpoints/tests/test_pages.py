@@ -173,11 +173,14 @@ def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
         part = one_line(client.get(f"{live}?tab={tab}"))
         assert "every 1s" not in part
         assert f'hx-get="{live}?tab={tab}&amp;rest=1" hx-trigger="every 20s, seen"' in part
-        shown = 'id="latest" data-in-place' if tab == "overview" else f'id="{tab}"'
-        assert f'{shown} hx-swap-oob="true"' in part
+        shown = "latest" if tab == "overview" else tab
+        assert f'id="{shown}" data-in-place hx-swap-oob="true"' in part
+    for tab in ("metrics", "logs"):  # which ask by themselves
+        part = one_line(client.get(f"{live}?tab={tab}"))
+        assert f'id="{tab}"' not in part
 
 
-def test_the_page_of_a_settled_endpoint_asks_seldom_and_leaves_a_tab_alone_where_one_types(
+def test_the_page_of_a_settled_endpoint_asks_seldom_also_for_what_is_beside_the_part(
     serving, client_of, settle
 ):
     client = client_of("viewer")
@@ -188,10 +191,11 @@ def test_the_page_of_a_settled_endpoint_asks_seldom_and_leaves_a_tab_alone_where
     assert f'hx-get="{live}?q=cat&amp;tab=models&amp;rest=1" hx-trigger="every 20s, seen"' in page
     part = one_line(client.get(f"{live}?tab=models&q=cat&rest=1"))
     assert asks in part
-    assert "hx-swap-oob" not in part
+    assert 'id="models" data-in-place hx-swap-oob="true"' in part
     Endpoint.objects.update(wanted=Endpoint.Wanted.ABSENT)
     begun = one_line(client.get(f"{live}?tab=models&q=cat&rest=1"))
     assert f'hx-get="{live}?tab=models&amp;q=cat" hx-trigger="every 1s"' in begun
+    assert "hx-swap-oob" not in begun
     Endpoint.objects.update(gone_at=clock.now())
     assert "hx-trigger" not in one_line(client.get(f"{live}?tab=models&q=cat"))
 

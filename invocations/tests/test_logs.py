@@ -260,7 +260,7 @@ def test_the_page_shows_lines_as_text_the_newest_first(
     assert "<img" not in text
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
     assert text.index("model_loaded") < text.index("first</code>")
-    assert 'hx-trigger="every 5s"' in text
+    assert 'hx-trigger="every 5s, seen"' in text
     assert "2 lines, the newest first." in text
 
 

@@ -132,7 +132,7 @@ def test_the_page_says_whose_numbers_are_whose(
     assert 'range=1h"\n        aria-current="page"' in text
     part = client.get(f"/invoke/metrics/{demo.pk}/?range=1h").content.decode()
     assert part.lstrip().startswith('<div id="metrics"')
-    assert 'hx-trigger="every 30s"' in part
+    assert 'hx-trigger="every 30s, seen"' in part
 
 
 def test_an_empty_page_says_what_to_do(

@@ -73,7 +73,7 @@ function become(node, next) {
     if (value === null) node.removeAttribute(name);
     else node.setAttribute(name, value);
   }
-  if (node.matches("form[data-filters]")) { // somebody chooses there, and its fields were made anew
+  if (node.matches("form.filters")) { // somebody chooses there, and its fields were made anew
     const counted = node.querySelector(".filters-count");
     const count = next.querySelector(".filters-count");
     if (counted && count) become(counted, count);
@@ -128,17 +128,19 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   change(target, fragment.firstElementChild);
 });
 
-// A page that nobody sees asks nothing; once it is seen again, it asks at once.
+// A page that nobody sees asks nothing; once it is seen again, it asks at once. So do other parts that
+// ask seldom, or ask AWS each time.
+const SEEN_ALONE = "[hx-swap=in-place], [data-seen-alone]";
 let missed = false;
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (!document.hidden || !event.detail.elt.matches("[hx-swap=in-place]")) return;
+  if (!document.hidden || !event.detail.elt.matches(SEEN_ALONE)) return;
   missed = true;
   event.preventDefault();
 });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden || !missed) return;
   missed = false;
-  for (const part of document.querySelectorAll("[hx-swap=in-place]")) window.htmx.trigger(part, "seen");
+  for (const part of document.querySelectorAll(SEEN_ALONE)) window.htmx.trigger(part, "seen");
 });
 
 rememberParts();
