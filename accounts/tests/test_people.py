@@ -360,7 +360,7 @@ def test_a_person_gets_another_name_and_mail(admin: Client, vera: User) -> None:
     (changed,) = Event.objects.filter(action="user.changed")
     assert changed.sentence == "Changed the user vera: full name and mail address."
     with translation.override("ko"):
-        assert "이름(전체), 이메일 주소" in changed.sentence
+        assert "이름(전체), 메일 주소" in changed.sentence
 
 
 def test_a_name_that_is_taken_or_not_valid_is_refused_at_its_field(

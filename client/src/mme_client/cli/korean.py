@@ -174,7 +174,7 @@ MESSAGES: dict[str, str] = {
         "같은 사진으로 두 버전을 호출하고 응답을 비교합니다."
     ),
     "For --answers: an endpoint that serves both.": (
-        "--answers와 함께 사용합니다. 두 버전을 모두 제공하는 엔드포인트입니다."
+        "--answers와 함께 사용합니다. 두 버전을 모두 서빙하는 엔드포인트입니다."
     ),
     "For --answers: print a CSV file.": "--answers와 함께 사용합니다. CSV 파일을 출력합니다.",
     "Say with --endpoint NAME on which endpoint both are called.": (
@@ -426,7 +426,7 @@ MESSAGES: dict[str, str] = {
         "컨테이너의 실행 역할입니다. 관리자만 지정할 수 있습니다."
     ),
     "Another store to serve; versions of the one before can be called no more.": (
-        "제공할 다른 저장소입니다. 이전 저장소의 버전은 더 이상 호출할 수 없습니다."
+        "서빙할 다른 저장소입니다. 이전 저장소의 버전은 더 이상 호출할 수 없습니다."
     ),
     "differs": "달라진 점",
     "took": "소요 시간",
