@@ -132,7 +132,7 @@ MESSAGES: dict[str, str] = {
     "Add this tag; as often as needed.": "이 태그를 추가합니다. 여러 번 지정할 수 있습니다.",
     "Remove this tag; as often as needed.": "이 태그를 제거합니다. 여러 번 지정할 수 있습니다.",
     "Who answers for it; empty: who made it.": (
-        "모델의 담당자입니다. 비워 두면 모델을 만든 사람입니다."
+        "모델의 소유자입니다. 비워 두면 모델을 만든 사람입니다."
     ),
     "Say what to change: --description, --tag, --untag or --owner.": (
         "변경할 내용을 --description, --tag, --untag, --owner 중에서 지정하세요."
@@ -1144,7 +1144,7 @@ MESSAGES: dict[str, str] = {
     ),
     "Those that failed.": "실패한 호출만.",
     "Cold starts, or the others.": "콜드 스타트만, 또는 나머지만.",
-    "A text in the first label.": "첫 번째 레이블에 들어 있는 글.",
+    "A text in the first label.": "첫 번째 레이블에 들어 있는 텍스트.",
     "Took at least so many ms.": "이 시간(ms) 이상 걸린 호출만.",
     "Who called, or me.": "호출한 사람, 또는 me.",
     "At most so many.": "최대 개수.",
@@ -1265,7 +1265,7 @@ MESSAGES: dict[str, str] = {
         "컨테이너의 환경 변수입니다. NAME만 쓰면 제거합니다. 여러 번 지정할 수 있습니다."
     ),
     "Change its type, count, variants, image or options; it serves meanwhile.": (
-        "유형, 수, 변형, 이미지 또는 옵션을 변경합니다. 그동안에도 서비스합니다."
+        "유형, 수, 변형, 이미지 또는 옵션을 변경합니다. 그동안에도 서빙합니다."
     ),
     "For a model from S3, 60 to 3600; 0: AWS's preset.": (
         "S3에서 모델을 받는 제한 시간입니다. 60~3600이고, 0은 AWS의 기본값입니다."
