@@ -270,7 +270,9 @@ class EndpointOut(Schema):
     image: str = Field(description="The container's.")
     role_arn: str = Field(description="The execution role.")
     options: OptionsOut
-    owner: str | None = Field(description="Who answers for its cost.")
+    owner: str | None = Field(
+        description="Who answers for its cost, and has the rights of one's own endpoint."
+    )
     store: str = Field(description="SageMaker's ModelDataUrl: it serves all versions in there.")
     failure: str | None = Field(description="Why it stopped, in the reader's language.")
     failure_code: str | None = Field(description="The same, for programs: it is stable.")

@@ -121,11 +121,11 @@ def _accept_deletion(
     if not row.deleted_outside:
         said = _("The endpoint %(name)s was changed meanwhile: look again. Nothing was changed.")
         raise ValidationError(said % {"name": row.name}, code=CONFLICT)
-    own = actor is None or row.created_by_id == actor.pk
+    own = actor is None or row.is_own(actor)
     if not own and not (actor and actor.has_perm(MAY_TEAR_DOWN)):
         raise ChangeNotAllowed(
             _(
-                "Only admins, and who created the endpoint, may accept that it was deleted. "
+                "Only admins, and the owner of the endpoint, may accept that it was deleted. "
                 "Nothing was changed."
             )
         )

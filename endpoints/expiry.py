@@ -56,7 +56,7 @@ def set_end(
     if not _may_give(row, expires_at, actor):
         raise ChangeNotAllowed(
             _(
-                "Only admins, and who created the endpoint, may let it end earlier. Nothing was "
+                "Only admins, and the owner of the endpoint, may let it end earlier. Nothing was "
                 "changed."
             )
         )
@@ -86,7 +86,7 @@ def postpone(
 
 
 def _may_give(row: Endpoint, expires_at: datetime | None, actor: User | None) -> bool:
-    if actor is None or actor.has_perm(MAY_TEAR_DOWN) or row.created_by_id == actor.pk:
+    if actor is None or actor.has_perm(MAY_TEAR_DOWN) or row.is_own(actor):
         return True
     if expires_at is None:
         return True

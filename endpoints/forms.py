@@ -339,7 +339,10 @@ class OptionsForm(forms.Form):
         label=_("Owner"),
         required=False,
         max_length=150,
-        help_text=_("Who answers for its cost: a name with which somebody logs in here."),
+        help_text=_(
+            "Who answers for its cost, and may end or pause it: a name with which somebody logs in "
+            "here."
+        ),
     )
 
     def __init__(self, *args: object, chosen: DeploymentOptions, **kwargs: Any) -> None:

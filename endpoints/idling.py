@@ -69,7 +69,7 @@ def set_idle_hours(
     if not _may_give(row, idle_hours, actor):
         raise ChangeNotAllowed(
             _(
-                "Only admins, and who created the endpoint, may let it end earlier. Nothing was "
+                "Only admins, and the owner of the endpoint, may let it end earlier. Nothing was "
                 "changed."
             )
         )
@@ -129,7 +129,7 @@ _WATCHED = (
 
 
 def _may_give(row: Endpoint, hours: int | None, actor: User | None) -> bool:
-    if actor is None or actor.has_perm(MAY_TEAR_DOWN) or row.created_by_id == actor.pk:
+    if actor is None or actor.has_perm(MAY_TEAR_DOWN) or row.is_own(actor):
         return True
     return hours is None or (row.idle_hours is not None and hours > row.idle_hours)
 

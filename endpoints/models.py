@@ -612,6 +612,14 @@ class Endpoint(OldStatus, Leased):
         """The user who answers for it: its owner, else who created it; None: nobody is known."""
         return self.owner or self.created_by
 
+    def is_own(self, actor: Any) -> bool:
+        """Whether somebody has the rights of one's own endpoint: its owner, and nobody beside.
+
+        Who created it has them as long as nobody else was named its owner.
+        """
+        owner = self.created_by_id if self.owner_id is None else self.owner_id
+        return owner is not None and owner == actor.pk
+
     @property
     def requested(self) -> "Running":
         """What was requested in the portal."""

@@ -145,10 +145,10 @@ def _parsed(hours: str, zone: str) -> WorkingHours:
 
 
 def _check_may(row: Endpoint, actor: User | None) -> None:
-    if actor is None or actor.has_perm(MAY_TEAR_DOWN) or row.created_by_id == actor.pk:
+    if actor is None or actor.has_perm(MAY_TEAR_DOWN) or row.is_own(actor):
         return
     raise ChangeNotAllowed(
-        _("Only admins, and who created the endpoint, may pause it. Nothing was changed.")
+        _("Only admins, and the owner of the endpoint, may pause it. Nothing was changed.")
     )
 
 

@@ -373,6 +373,10 @@ class ChangeNotAllowed(Exception):
     """Nothing was changed, as this user may not; ``str()`` says it in the reader's language."""
 
 
+class OwnerNotAllowed(ChangeNotAllowed):
+    """The same of another owner."""
+
+
 @dataclass(frozen=True)
 class SettingsChange:
     """What is to be different; None: it stays. ``back_to``: the revision whose facts these are.
@@ -438,7 +442,8 @@ def request_change(
 
     Raises ValidationError, by field, with nothing changed; its code is CONFLICT where the endpoint
     does not serve, or is being updated. Raises ChangeNotAllowed where ``actor`` may give it no
-    other image or role: an image runs with the execution role, so who chooses it has the rights.
+    other image or role: an image runs with the execution role, so who chooses it has the rights;
+    and no other owner.
     Raises NotPermitted where ``actor`` may not write to the store before, or to the one after.
     Raises an AwsError where ECR could not be asked for another image (images.py).
     """
@@ -617,10 +622,20 @@ def _before_and_after(row: Endpoint, old: Revision) -> dict[str, str]:
 
 
 def _give_to(row: Endpoint, name: str, actor: User | None) -> None:
-    """Make somebody else the owner; AWS has nothing of it."""
+    """Make somebody else the owner; AWS has nothing of it.
+
+    The owner has the rights of one's own endpoint, so nobody may take one that is another's.
+    """
     owner, before = _user_named(name), row.owned_by
     if owner == before:
         return
+    if actor is not None and not actor.has_perm(end_dates.MAY_TEAR_DOWN) and not row.is_own(actor):
+        raise OwnerNotAllowed(
+            _(
+                "Only admins, and the owner of the endpoint, may name another owner. Nothing was "
+                "changed."
+            )
+        )
     row.owner = owner
     row.save(update_fields=["owner"])
     record(

@@ -474,6 +474,8 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
                 form.add_error(None, said)
         except ValidationError as error:
             form.add_error(None, error)
+        except services.OwnerNotAllowed as refusal:
+            form.add_error("owner", str(refusal))
         except services.ChangeNotAllowed as refusal:
             form.add_error("image", str(refusal))
         except errors.AwsError as error:

@@ -227,7 +227,7 @@ def test_who_may_tear_down_nothing_may_not_by_an_end_date(
     operator, admin = user_in("operator"), user_in("admin")
     for current in (None, NOW + 9 * DAY):
         _set(serving, current, admin)
-        with pytest.raises(services.ChangeNotAllowed, match="Only admins, and who created"):
+        with pytest.raises(services.ChangeNotAllowed, match="Only admins, and the owner"):
             _set(serving, NOW + 2 * HOUR, operator)
         assert Endpoint.objects.get().expires_at == current
     _set(serving, NOW + 10 * DAY, operator)
