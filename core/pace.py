@@ -4,9 +4,12 @@ AWS throttles an account, so that what one process calls too often is refused to
 takes a token, and a step that would make calls begins only while there is one. A step is never
 stopped in its middle, as it holds a lease: it may take the bucket below nothing, and the next step
 waits until that is made up for. So in any longer time there are at most RATE calls a second, and
-BURST more at its beginning: a single second can have more than RATE. That is meant so. The
-creation of an endpoint is twelve calls one after the other; with no more than five in any second
-its CreateEndpoint would come two seconds later.
+BURST more at its beginning: a single second can have more than RATE. That is meant so, for two
+reasons. Twelve calls of one creation follow each other; with one second's worth as BURST the last
+CreateEndpoint of three that are asked for together comes after 7 s in place of 2, of ten after
+29 in place of 19, as a step that finds no token waits for the next sweep. And a sweep looks at
+settled endpoints with half of what the bucket holds, less a token for each that is under way: of
+five tokens nothing is left for them while two are under way, and drift would be seen late.
 
 The bucket is one key of Redis (``mme:pace:NAME``): when it will be full again, by Redis's clock.
 Where Redis is away each process has a bucket of its own; the log says so once a minute.
