@@ -9,6 +9,7 @@ from django.utils.translation import override, pgettext_lazy
 
 # {} is what Swagger UI puts before the word.
 _WORDS = (
+    # Before a type and "item".
     pgettext_lazy("Swagger UI", "Add"),
     pgettext_lazy("Swagger UI", "Additional properties"),
     pgettext_lazy("Swagger UI", "All of"),
@@ -86,6 +87,7 @@ _WORDS = (
     pgettext_lazy("Swagger UI", "authorization button unlocked"),
     pgettext_lazy("Swagger UI", "forbidden"),
     pgettext_lazy("Swagger UI", "header."),
+    pgettext_lazy("Swagger UI", "item"),
     pgettext_lazy("Swagger UI", "media types."),
     pgettext_lazy("Swagger UI", "{} characters"),
     pgettext_lazy("Swagger UI", "{} items"),
