@@ -5,6 +5,7 @@ of its pages when Django starts (``AppConfig.ready``); `manage.py ensure_admin` 
 database.
 """
 
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 
 ALL = VIEWER, OPERATOR, ADMIN = ("viewer", "operator", "admin")
@@ -24,21 +25,34 @@ _OWN: dict[str, list[str]] = {
 }
 
 
+# By the setting that says whether viewers have them.
+_WHILE: dict[str, list[str]] = {}
+
+
 def grant(role: str, *permissions: str) -> None:
     """Give ``role``, and the roles after it, permissions (``app.codename``)."""
     _OWN[role] += [name for name in permissions if name not in _OWN[role]]
 
 
+def grant_while(setting: str, *permissions: str) -> None:
+    """Give viewers permissions while a setting is on; the roles after them have these anyway."""
+    _WHILE.setdefault(setting, []).extend(permissions)
+
+
 def own_permissions(role: str) -> tuple[str, ...]:
     """The permissions that ``role`` adds to those of the roles before it."""
-    return tuple(_OWN[role])
+    found = list(_OWN[role])
+    for setting, names in _WHILE.items():
+        if role == (VIEWER if getattr(settings, setting) else OPERATOR):
+            found += names
+    return tuple(found)
 
 
 def permissions_of(role: str) -> tuple[str, ...]:
     """All permissions of ``role`` as ``app.codename``, including those of the roles before it."""
     names: list[str] = []
-    for name, own in _OWN.items():
-        names += own
+    for name in _OWN:
+        names += own_permissions(name)
         if name == role:
             return tuple(names)
     raise ValueError(f"There is no role {role!r}.")

@@ -29,6 +29,10 @@ class _Reader:
         self._user = user
         self._known: dict[Any, Any] = {}
 
+    def user(self) -> Any:
+        """Whoever it is, also an anonymous user."""
+        return self._user()
+
     def hidden(self) -> Any:
         """What is hidden from them."""
         user = self._user()
@@ -78,6 +82,12 @@ def as_portal() -> Iterator[None]:
         yield
     finally:
         _READER.reset(token)
+
+
+def reader() -> Any:
+    """The user who reads now, who may be anonymous; None: the portal itself."""
+    found = _READER.get()
+    return None if found is None else found.user()
 
 
 def hidden() -> Any:

@@ -244,7 +244,7 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
     response={200: Page[InvocationOut]},
 )  # fmt: skip
 def list_invocations(request: HttpRequest, query: Query[InvocationParameters]) -> Any:
-    """The calls of all people, the latest first."""
+    """The calls of all people, the latest first; of a caller who may not see these, one's own."""
     recording.recorder().settle()
     rows = Invocation.objects.listed().exclude(uid=None)
     if query.endpoint:
@@ -348,7 +348,7 @@ def repeat(request: HttpRequest, id: str) -> Any:
         raise Problem("not-found", said)
     query = CallParameters(model=row.named, target="", name=row.picture_name[:200], variant="")
     version, asked = _version(row.endpoint, query)
-    payload = pictures_kept.payload_of(picture)
+    payload = replace(pictures_kept.payload_of(picture), name=row.picture_name)
     made, _answered = _called(request, row.endpoint, version, payload, asked=asked)
     return _as_json(_shown(made))
 

@@ -15,7 +15,7 @@ class InvocationsConfig(AppConfig):
         from activity import codes, redaction, subjects
         from core import palette
         from endpoints import warm_ups
-        from invocations import found, of_version, panels
+        from invocations import found, of_version, panels, seeing
         from invocations.events import TEMPLATES
         from invocations.models import (
             AnswerComparison,
@@ -24,6 +24,7 @@ class InvocationsConfig(AppConfig):
             Invocation,
             LabelledPicture,
             Picture,
+            PictureGiver,
             Warming,
             WarmSchedule,
         )
@@ -37,6 +38,7 @@ class InvocationsConfig(AppConfig):
             *("picture_name", "predictions", "answer", "error", "error_code"),
         )
         redaction.register("calls", calls, Picture, "name")
+        redaction.register("calls", calls, PictureGiver, "name")
         redaction.register(
             "experiments",
             gettext_lazy("Experiments"),
@@ -63,6 +65,7 @@ class InvocationsConfig(AppConfig):
         )
         subjects.register(Warming.activity_kind, Warming, label=warming)
         subjects.register(Experiment.activity_kind, Experiment, label=gettext_lazy("Experiments"))
+        roles.grant_while("VIEWERS_SEE_ALL_CALLS", seeing.MAY_SEE_ALL)
         roles.grant(roles.OPERATOR, "invocations.run_large_experiment")
         roles.grant(roles.ADMIN, "invocations.empty_test_set")
         panels.register_all()

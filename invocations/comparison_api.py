@@ -170,6 +170,10 @@ class AnswersOut(Schema):
     created_by: str
     finished_at: datetime | None
     total: int = Field(description="Pictures.")
+    hidden: int = Field(
+        description="Pictures that somebody else gave, where the caller sees no calls of others: "
+        "they count in the sums, and are not among `pictures` nor in `confusion`."
+    )
     sent: int = Field(description="Pictures that each was called with.")
     errors: int = Field(description="Pictures of which an answer is missing.")
     left_out: int = Field(description="Pictures over the limit of 200, which are not sent.")
@@ -260,7 +264,7 @@ def keep(request: HttpRequest, query: Query[PictureParameters]) -> Any:
         raise Problem("invalid", errors={"body": [_("The body is empty. Send a picture.")]})
     try:
         read = payload.read(io.BytesIO(request.body), query.name)
-        sha256 = pictures_kept.keep_now(read)
+        sha256 = pictures_kept.keep_now(read, actor(request))
     except NotAPicture as problem:
         raise Problem("invalid", errors={"body": [str(problem)]}) from None
     until = clock.now() + Picture.kept_for()
@@ -381,7 +385,8 @@ def _shown(comparison: AnswerComparison) -> dict[str, Any]:
         "created_at": comparison.created_at,
         "created_by": comparison.created_by_name,
         "finished_at": comparison.finished_at,
-        "total": len(found.lines),
+        "total": found.total,
+        "hidden": found.hidden,
         "sent": found.sent,
         "errors": found.errors,
         "left_out": comparison.left_out,

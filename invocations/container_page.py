@@ -333,7 +333,7 @@ def _own_calls(endpoint: Endpoint, since: datetime) -> dict[int, int]:
     """The portal's calls of each version since then: of whole half days their sums."""
     summed = roll_ups.begin_of(since, roll_ups.HALF_DAY) + roll_ups.HALF_DAY
     single = Q(created_at__lt=summed) | Q(counted=False)
-    calls = Invocation.objects.traffic().filter(single, endpoint=endpoint, created_at__gte=since)
+    calls = Invocation.everybodys.traffic().filter(single, endpoint=endpoint, created_at__gte=since)
     halves = VersionHalfDay.objects.filter(endpoint=endpoint, begin__gte=summed)
     counts = calls.order_by().values_list("version").annotate(Count("pk"))
     sums = halves.order_by().values_list("version").annotate(SumOf("calls"))

@@ -231,7 +231,7 @@ def _with_pictures(request: HttpRequest) -> QueryDict:
         said = _("Give %(most)s pictures at most. Nothing was called.")
         raise ExperimentRefused(said % {"most": settings.EXPERIMENT_PICTURES}, "invalid", "given")
     named = [(cast(Any, file), file.name or "") for file in files]
-    kept = given_pictures.keep(named, lambda _name: "")
+    kept = given_pictures.keep(named, lambda _name: "", actor(request))
     told = request.POST.copy()
     told["given"] = ",".join(dict.fromkeys(one.sha256 for one in kept))
     told["pictures"] = Experiment.Pictures.GIVEN

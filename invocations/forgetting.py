@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from activity.redaction import MAY_REDACT
 from activity.services import record
 from invocations import pictures_kept, recording
-from invocations.models import ComparedPicture, Invocation, LabelledPicture
+from invocations.models import ComparedPicture, Invocation, LabelledPicture, PictureGiver
 
 
 class NotForgotten(Exception):
@@ -62,12 +62,16 @@ def forget(*, call: Invocation, actor: User) -> Forgotten:
     sha256 = call.picture_sha256
     if not sha256:
         return Forgotten(calls=0, others=False, in_test_set=False)
-    same = Invocation.objects.filter(picture_sha256=sha256)
+    same = Invocation.everybodys.filter(picture_sha256=sha256)
     mine = same if actor.has_perm(MAY_REDACT) else same.filter(created_by=actor)
+    givers = PictureGiver.objects.filter(sha256=sha256)
+    my_givers = givers if actor.has_perm(MAY_REDACT) else givers.filter(user=actor)
     others = same.exclude(pk__in=mine.values("pk")).exists()
+    others = others or givers.exclude(pk__in=my_givers.values("pk")).exists()
     if not others:
         pictures_kept.delete(sha256)
     with transaction.atomic():
+        my_givers.delete()
         changed = mine.update(picture_sha256="", picture_name="", thumbnail=b"")
         compared = ComparedPicture.objects.filter(sha256=sha256)
         if not actor.has_perm(MAY_REDACT):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import PurePath
 from typing import BinaryIO
 
+from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
 from invocations import payload, pictures_kept
@@ -81,14 +82,14 @@ def by_name(labels: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def keep(
-    files: Iterable[tuple[BinaryIO, str]], label_of: Callable[[str], str]
+    files: Iterable[tuple[BinaryIO, str]], label_of: Callable[[str], str], giver: User
 ) -> list[GivenPicture]:
-    """Keep each file with its right label.
+    """Keep each file with its right label, for who gives them.
 
     Raises NotAPicture where one is none, and AwsError where the store does not take one.
     """
     found = []
     for file, name in files:
         read = payload.read(file, name)
-        found.append(GivenPicture(pictures_kept.keep_now(read), name, label_of(name)))
+        found.append(GivenPicture(pictures_kept.keep_now(read, giver), name, label_of(name)))
     return found

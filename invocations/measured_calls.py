@@ -43,7 +43,7 @@ def measured_since(endpoint: Endpoint, since: datetime) -> datetime | None:
     counted = _counted(endpoint, begin, end, period)
     if not counted:
         return None
-    answered = Invocation.objects.filter(
+    answered = Invocation.everybodys.filter(
         endpoint=endpoint, state=Invocation.State.DONE, created_at__gte=begin, created_at__lt=end
     )
     if sum(counted.values()) <= answered.count():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from statistics import median
-from typing import Any, Self
+from typing import Any, Self, cast
 from uuid import uuid4
 
 from django.conf import settings
@@ -15,13 +15,14 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from core import clock
+from core import clock, guarded
 from core.badges import Badge
 from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
 from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint, on_hidden_stores
 from endpoints.variants import ALONE
+from invocations import seeing
 from models_catalog.hidden import Hidden
 from models_catalog.models import RegisteredModel
 from models_catalog.validation_result import LEAST_SHOWN
@@ -79,6 +80,27 @@ class Picture(models.Model):
     def made_smaller(self) -> Sentence | None:
         """How it was made smaller, if it was."""
         return Sentence.from_json(self.scaled_code, self.scaled) if self.scaled else None
+
+
+class PictureGiver(models.Model):
+    """Who gave a picture that need not be that of any call: to an experiment, say.
+
+    As long as the picture is kept; its giver may see it and send it, whoever else may not.
+    """
+
+    sha256 = models.CharField(max_length=64)
+    name = models.CharField(max_length=255, help_text="As they named it.")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["user", "sha256"], name="one_giver_of_a_picture")
+        ]
+
+    def __str__(self) -> str:
+        return self.sha256
 
 
 def new_uid() -> str:
@@ -173,6 +195,21 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
     def give_up(self) -> int:
         """Mark the unfinished ones as failed: no process waits for their answers."""
         return self.unfinished().update(leased_until=None, **Invocation.given_up())
+
+
+_StoreGuarded = GuardedManager.from_queryset(InvocationQuerySet)
+
+
+class CallManager(_StoreGuarded["Invocation"]):
+    """Gives the calls that who reads may see (invocations/seeing.py)."""
+
+    def get_queryset(self) -> InvocationQuerySet:
+        """Those on endpoints that are not hidden, everybody's or one's own."""
+        rows = cast(InvocationQuerySet, super().get_queryset())
+        reader = guarded.reader()
+        if reader is None or seeing.sees_all(reader):
+            return rows
+        return rows.filter(created_by=reader.pk) if reader.pk else rows.none()
 
 
 class Invocation(Leased):
@@ -272,12 +309,15 @@ class Invocation(Leased):
     request_id = models.CharField(max_length=64, blank=True, help_text="x-amzn-RequestId.")
     variant = models.CharField(max_length=63, blank=True)
 
-    objects = GuardedManager.from_queryset(InvocationQuerySet)()
+    objects = CallManager()
+    #: For sums, which name no picture and nobody.
+    everybodys = _StoreGuarded()
 
     class Meta:
         db_table = "endpoints_invocation"
         ordering = ["-id"]
         default_permissions = ("view",)
+        permissions = [("view_all_calls", _("Can see everybody's calls"))]
         indexes = [
             models.Index(
                 fields=["endpoint", "target_model", "-id"], name="endpoints_i_endpoin_c4c91d_idx"

@@ -19,7 +19,7 @@ _AT_ONCE = 500
 
 def last_call(version: Version) -> Iterator[Use]:
     """When it was called last, if it was."""
-    calls = Invocation.objects.traffic().filter(version=version).order_by("-created_at")
+    calls = Invocation.everybodys.traffic().filter(version=version).order_by("-created_at")
     at = calls.values_list("created_at", flat=True).first()
     if at is not None:
         when = formats.date_format(timezone.localtime(at), "DATETIME_FORMAT")
@@ -31,7 +31,7 @@ def last_call(version: Version) -> Iterator[Use]:
 
 def calls_of(version: Version, since: datetime, most: int) -> Called:
     """How it was called ``since`` then, in its latest ``most`` calls; one query."""
-    rows = Invocation.objects.traffic().filter(version=version, created_at__gte=since)
+    rows = Invocation.everybodys.traffic().filter(version=version, created_at__gte=since)
     latest = rows.order_by("-created_at").values_list("state", "latency_ms", "cold")
     calls = list(latest[:most])
     times = [ms for state, ms, _cold in calls if state == Invocation.State.DONE and ms is not None]
@@ -46,8 +46,8 @@ def calls_of(version: Version, since: datetime, most: int) -> Called:
 
 def forget_pictures(version: Version, beat: Callable[[], None]) -> None:
     """Delete the thumbnails of its calls; the calls stay, and name no picture any more."""
-    rows = Invocation.objects.filter(version=version)
+    rows = Invocation.everybodys.filter(version=version)
     kept = rows.exclude(picture_sha256="", thumbnail=b"")
     while pks := list(kept.values_list("pk", flat=True)[:_AT_ONCE]):
-        Invocation.objects.filter(pk__in=pks).update(thumbnail=b"", picture_sha256="")
+        Invocation.everybodys.filter(pk__in=pks).update(thumbnail=b"", picture_sha256="")
         beat()

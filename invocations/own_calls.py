@@ -186,7 +186,7 @@ def calls_of(endpoint: Endpoint, window: Window) -> OwnCalls:
     """
     found = _Found([Tally() for _ in range(window.bins)], defaultdict(Tally))
     summed = window.step > roll_ups.HOUR
-    rows = Invocation.objects.traffic().filter(endpoint=endpoint, created_at__lt=window.end)
+    rows = Invocation.everybodys.traffic().filter(endpoint=endpoint, created_at__lt=window.end)
     since = window.begin
     if summed:
         since = roll_ups.begin_of(window.begin, roll_ups.HALF_DAY)
@@ -208,7 +208,7 @@ def calls_of(endpoint: Endpoint, window: Window) -> OwnCalls:
     versions = [VersionCalls(one, found.by_version[one.pk]) for one in shown.values()]
     versions.sort(key=lambda one: (-one.tally.calls, one.version.model.name, one.version.number))
     idle = servable(endpoint).exclude(pk__in=called)
-    of_version = Invocation.objects.traffic().filter(endpoint=endpoint, version=OuterRef("pk"))
+    of_version = Invocation.everybodys.traffic().filter(endpoint=endpoint, version=OuterRef("pk"))
     last = Subquery(of_version.order_by("-created_at").values("created_at")[:1])
     some = idle.select_related("model").defer("report", "model__description")
     # The query that reads some of them counts them all, once.

@@ -202,5 +202,5 @@ def _calls_of_endpoint(request: HttpRequest, endpoint: Endpoint) -> dict[str, An
 
 
 def _last_call() -> Subquery:
-    calls = Invocation.objects.traffic().filter(endpoint=OuterRef("pk")).order_by("-id")
+    calls = Invocation.everybodys.traffic().filter(endpoint=OuterRef("pk")).order_by("-id")
     return Subquery(calls.values("created_at")[:1])

@@ -17,18 +17,21 @@ import logging
 import queue
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, models
+from django.db.models import Q
 
-from core import clock
+from core import clock, guarded
 from core.errors import AwsError
-from invocations import decoding
-from invocations.models import Invocation, LabelledPicture, Picture
+from invocations import decoding, seeing
+from invocations.models import Invocation, LabelledPicture, Picture, PictureGiver
 from invocations.payload import Payload
 from invocations.pictures import NotAPicture, as_it_is, prepare
 from models_catalog import s3
@@ -90,14 +93,15 @@ def _write_rows(pictures: list[Picture]) -> None:
             )
 
 
-def keep_now(payload: Payload) -> str:
-    """Keep a picture for a day, and return its SHA-256 when it is kept.
+def keep_now(payload: Payload, giver: Any) -> str:
+    """Keep a picture for a day for who gives it, and return its SHA-256 when it is kept.
 
     Raises NotAPicture where it cannot be read, and AwsError where S3 does not take it.
     """
     picture = Picture.objects.filter(sha256=payload.sha256).defer("data").first()
     if picture is not None:
         Picture.objects.filter(pk=picture.pk).update(used_at=clock.now())
+        note_giver(giver, payload)
         return payload.sha256
     if not payload.thumbnail:
         made = prepare(io.BytesIO(payload.data), payload.name)
@@ -106,6 +110,7 @@ def keep_now(payload: Payload) -> str:
     if len(payload.data) > INLINE_BYTES:
         _upload(picture)
     _write_rows([picture])
+    note_giver(giver, payload)
     return payload.sha256
 
 
@@ -180,6 +185,49 @@ def _upload(picture: Picture) -> None:
     key = f"{settings.PICTURES_PREFIX}/{uuid4().hex}"
     s3.upload(bucket=settings.MODEL_BUCKET, key=key, file=io.BytesIO(data))
     picture.data, picture.bucket, picture.key = b"", settings.MODEL_BUCKET, key
+
+
+def note_giver(user: Any, payload: Payload) -> None:
+    """Write down who gave a picture that is kept without a call of theirs; idempotent."""
+    told = {"at": clock.now(), "name": payload.name[:255]}
+    PictureGiver.objects.update_or_create(user=user, sha256=payload.sha256, defaults=told)
+
+
+def seen_by(user: Any) -> models.QuerySet[Picture]:
+    """The pictures that are kept, as far as somebody may see them: their own, or all."""
+    rows = Picture.objects.all()
+    if seeing.sees_all(user):
+        return rows
+    sent = Invocation.everybodys.filter(created_by=user).exclude(picture_sha256="")
+    given = PictureGiver.objects.filter(user=user)
+    return rows.filter(
+        Q(sha256__in=sent.values("picture_sha256")) | Q(sha256__in=given.values("sha256"))
+    )
+
+
+def names_of(user: Any, pictures: Iterable[Picture]) -> dict[str, str]:
+    """What these are called, by their SHA-256: to who sees no calls of others, as they named it.
+
+    A picture is kept once, with the name by which it was sent last, whoever sent it.
+    """
+    names = {one.sha256: one.name for one in pictures}
+    if not names or seeing.sees_all(user):
+        return names
+    calls = Invocation.everybodys.filter(created_by=user, picture_sha256__in=names)
+    given = PictureGiver.objects.filter(user=user, sha256__in=names)
+    mine = dict(calls.order_by("pk").values_list("picture_sha256", "picture_name"))
+    mine |= dict(given.values_list("sha256", "name"))
+    return {sha256: mine.get(sha256, "") for sha256 in names}
+
+
+def may_see(sha256: str) -> bool:
+    """Whether who reads may see this picture, and send it."""
+    reader = guarded.reader()
+    if reader is None or seeing.sees_all(reader):
+        return True
+    if Invocation.objects.filter(picture_sha256=sha256).exists():
+        return True
+    return PictureGiver.objects.filter(user=reader.pk, sha256=sha256).exists()
 
 
 def find(sha256: str) -> Picture | None:
@@ -288,6 +336,8 @@ def sweep() -> None:
             continue
         Picture.objects.filter(pk=picture.pk).delete()
     expired.filter(key="").delete()
+    old = PictureGiver.objects.filter(at__lt=clock.now() - Picture.kept_for())
+    old.exclude(sha256__in=Picture.objects.values("sha256")).delete()
 
 
 def _thumbnails_since() -> datetime:

@@ -26,7 +26,7 @@ from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint
-from invocations import labelled, payload, pictures_kept, samples, services
+from invocations import labelled, payload, pictures_kept, samples, seeing, services
 from invocations.models import (
     LABEL_LENGTH,
     AnswerComparison,
@@ -160,6 +160,11 @@ class Line:
             return "error"
         return "same" if self.one.label == self.other.label else "differ"
 
+    @property
+    def of_test_set_or_sample(self) -> bool:
+        """Whether the picture is of the test set or a sample, and nobody gave it for this alone."""
+        return bool(self.picture.labelled_id or self.picture.sample)
+
     def right(self, answer: GivenAnswer | None) -> bool | None:
         """Whether an answer is the right one; None: not known."""
         if answer is None or answer.said or not self.picture.label:
@@ -233,9 +238,13 @@ class Findings:
 
     ``one_right`` and ``other_right``: of the answers to pictures whose right label is known.
     ``agreement``: pictures with the same first label, of those that both answered.
+    ``hidden``: of the ``total`` pictures those that somebody else gave, where who reads sees no
+    calls of others; they count in the shares, and have no line.
     """
 
     lines: list[Line]
+    total: int
+    hidden: int
     sent: int
     errors: int
     one_right: Share
@@ -257,8 +266,13 @@ def result(comparison: AnswerComparison) -> Findings:
     kinds = [line.kind for line in lines]
     lines.sort(key=lambda line: _ORDER.index(line.kind))
     same = kinds.count("same")
+    shown = lines
+    if not seeing.may_see(comparison.created_by_id):
+        shown = [line for line in lines if line.of_test_set_or_sample]
     return Findings(
-        lines=lines,
+        lines=shown,
+        total=len(lines),
+        hidden=len(lines) - len(shown),
         sent=len(lines) - kinds.count("open"),
         errors=kinds.count("error"),
         one_right=_share([line.one_right for line in lines]),
@@ -367,7 +381,7 @@ def start(
             raise ComparisonRefused(str(refused), refused.code) from None
     other = other or one
     pictures, left_out = _pictures(one, other, test_set=test_set, with_samples=with_samples)
-    pictures = [*_given(given), *pictures]
+    pictures = [*_given(given, actor), *pictures]
     left_out += max(0, len(pictures) - MOST_PICTURES)
     pictures = pictures[:MOST_PICTURES]
     if not pictures:
@@ -412,17 +426,19 @@ def start(
     return comparison
 
 
-def _given(given: Sequence[GivenPicture]) -> list[ComparedPicture]:
+def _given(given: Sequence[GivenPicture], actor: User) -> list[ComparedPicture]:
     """The rows of pictures that are kept; raises ComparisonRefused where one no longer is."""
+    if not given:
+        return []
     wanted = {picture.sha256 for picture in given}
-    kept = Picture.objects.filter(sha256__in=wanted)
-    known = dict(kept.values_list("sha256", "name"))
+    known = pictures_kept.names_of(actor, pictures_kept.seen_by(actor).filter(sha256__in=wanted))
     if missing := len(wanted - set(known)):
         said = _(
             "Pictures that are not kept (any more): %(count)s. Send them again; nothing was called."
         )
         raise ComparisonRefused(said % {"count": missing}, "invalid")
-    kept.update(used_at=clock.now())  # so that they are kept from now on
+    # So that they are kept from now on.
+    Picture.objects.filter(sha256__in=wanted).update(used_at=clock.now())
     return [
         ComparedPicture(
             sha256=picture.sha256,

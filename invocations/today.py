@@ -21,7 +21,7 @@ class Calls:
 def calls_since_midnight() -> InvocationQuerySet:
     """The calls since midnight in the reader's time zone, without those that only warm."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    return Invocation.objects.traffic().filter(created_at__gte=midnight)
+    return Invocation.everybodys.traffic().filter(created_at__gte=midnight)
 
 
 def calls_today() -> Calls:

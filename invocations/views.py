@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any, BinaryIO, cast
 
@@ -181,8 +181,11 @@ def _run(request: HttpRequest) -> HttpResponse:
     except (NotAPicture, AwsError, services.CallRefused) as problem:
         if payload is not None:  # so that it can be sent when the call is possible
             picture = pictures_kept.keep(payload)
+            if picture is not None:
+                pictures_kept.note_giver(actor(request), payload)
         else:
-            picture = Picture.objects.filter(sha256=request.POST.get("again", "")).first()
+            again = request.POST.get("again", "")
+            picture = _kept_for(request, again)
         return _problem(request, str(problem), chosen, picture)
     if len(targets) > 1:
         return _several(request, begun, payload)
@@ -222,7 +225,7 @@ def _many(request: HttpRequest, chosen: Chosen) -> HttpResponse:
             actor=actor(request),
             test_set=False,
             with_samples=False,
-            given=given.keep(named, label_of),
+            given=given.keep(named, label_of, actor(request)),
         )
     except (
         NotAPicture,
@@ -295,7 +298,7 @@ def side(request: HttpRequest, calls: str) -> HttpResponse:
         raise Http404(_("There are no such calls."))
     if _is_htmx(request):
         return render(request, "invocations/_beside.html", {"beside": found})
-    kept = Picture.objects.filter(sha256=found.first.picture_sha256).defer("data").first()
+    kept = _kept_for(request, found.first.picture_sha256)
     chosen = _chosen_of(found)
     context = _page_context(chosen, kept if found.of_one_picture else None) | {"beside": found}
     return render(request, "invocations/page.html", context)
@@ -316,11 +319,11 @@ def result(request: HttpRequest, pk: int) -> HttpResponse:
     """One call: its answer, or how long it has been waited for; for htmx that part alone."""
     invocation = _invocation(pk)
     if _is_htmx(request):
-        picture = Picture.objects.filter(sha256=invocation.picture_sha256).defer("data").first()
+        picture = _kept_for(request, invocation.picture_sha256)
         return _result_fragment(request, invocation, picture)
     alias = invocation.asked if "@" in invocation.asked else ""
     chosen = Chosen(invocation.endpoint_id, invocation.version_id, alias)
-    picture = Picture.objects.filter(sha256=invocation.picture_sha256).defer("data").first()
+    picture = _kept_for(request, invocation.picture_sha256)
     context = _page_context(chosen, picture) | _result_context(request, invocation)
     return render(request, "invocations/page.html", context)
 
@@ -360,7 +363,7 @@ def picture(request: HttpRequest, pk: int) -> HttpResponse:
 @cache_control(private=True, max_age=86_400, immutable=True)
 def kept(request: HttpRequest, sha256: str) -> HttpResponse:
     """The JPEG of a picture that can be sent again."""
-    found = pictures_kept.find(sha256)
+    found = pictures_kept.find(sha256) if pictures_kept.may_see(sha256) else None
     data = pictures_kept.preview_of(sha256) if found is not None else b""
     if found is None or not (data or found.thumbnail):
         raise Http404(_("This picture is no longer kept."))
@@ -533,10 +536,21 @@ def _payload(request: HttpRequest) -> Payload:
     again = request.POST.get("again")
     if not again:
         raise NotAPicture(_("Choose a picture first, or click one of the samples."))
-    kept = pictures_kept.find(again)
+    kept = pictures_kept.find(again) if pictures_kept.may_see(again) else None
     if kept is None:
         raise NotAPicture(_("That picture is no longer kept. Choose it again."))
-    return pictures_kept.payload_of(kept)
+    name = pictures_kept.names_of(actor(request), [kept])[kept.sha256]
+    return replace(pictures_kept.payload_of(kept), name=name)
+
+
+def _kept_for(request: HttpRequest, sha256: str) -> Picture | None:
+    """A picture that is kept and that its reader may see, with the name that they know it by."""
+    user = actor(request)
+    rows = pictures_kept.seen_by(user).filter(sha256=sha256).defer("data")
+    found = rows.first() if sha256 else None
+    if found is not None:
+        found.name = pictures_kept.names_of(user, [found])[sha256]
+    return found
 
 
 def _problem(
@@ -566,9 +580,9 @@ def _result_fragment(
 def _result_context(request: HttpRequest, invocation: Invocation) -> dict[str, Any]:
     cold = network_ms = None
     if invocation.state == Invocation.State.DONE and invocation.cold is False:
-        cold = Invocation.objects.cold_before(invocation)
+        cold = Invocation.everybodys.cold_before(invocation)
     elif invocation.cold:
-        network_ms = Invocation.objects.usual_network_ms(invocation)
+        network_ms = Invocation.everybodys.usual_network_ms(invocation)
     times = None
     if cold is not None and cold.latency_ms and invocation.latency_ms:
         times = cold.latency_ms / invocation.latency_ms

@@ -28,8 +28,10 @@ class Access:
     is let in, of a request without arguments or body; empty: 405. HEAD goes with GET; nothing
     takes another method. ``refused``: the status for a user below ``least`` (the admin leads to
     its log-in, which refuses). ``own``: it shows whoever asks only what is their own; otherwise
-    things belong to all, and whoever may see one may see those of others. ``leads_to_login``: it is
-    a log-in that leads to the portal's, for whoever has none, by GET and POST.
+    things belong to all, and whoever may see one may see those of others. ``call``: it is of a
+    call or its picture: of somebody else's it is 404 for who does not see everybody's calls
+    (invocations/seeing.py). ``leads_to_login``: it is a log-in that leads to the portal's, for
+    whoever has none, by GET and POST.
     ``queries``: how many SQL queries the page may need, ``why`` it needs more than QUERIES.
     """
 
@@ -38,6 +40,7 @@ class Access:
     post: tuple[int, ...] = ()
     refused: int = 403
     own: bool = False
+    call: bool = False
     leads_to_login: bool = False
     queries: int = QUERIES
     why: str = ""
@@ -208,24 +211,24 @@ ACCESS: dict[str, Access] = {
     "invocations:page": Access(VIEWER),
     "invocations:run": Access(VIEWER, get=(), post=(400,)),
     "invocations:raw": Access(VIEWER, post=(400,)),
-    "invocations:result": Access(VIEWER),
+    "invocations:result": Access(VIEWER, call=True),
     "invocations:logs": Access(VIEWER),
     "invocations:metrics": Access(
         VIEWER, queries=13, why="calls, versions and changes; of weeks 3 kinds of sums"
     ),
     "invocations:versions": Access(VIEWER),
-    "invocations:side": Access(VIEWER),
+    "invocations:side": Access(VIEWER, call=True),
     "invocations:beside-chosen": Access(VIEWER, get=(302,)),
-    "invocations:forget": Access(VIEWER, get=(), post=(302,)),
-    "invocations:thumbnail": Access(VIEWER),
-    "invocations:kept": Access(VIEWER),
+    "invocations:forget": Access(VIEWER, get=(), post=(302,), call=True),
+    "invocations:thumbnail": Access(VIEWER, call=True),
+    "invocations:kept": Access(VIEWER, call=True),
     "invocations:sample": Access(VIEWER),
     "invocations:calls": Access(VIEWER),
     "invocations:old-calls": Access(VIEWER, get=(308,), post=(308,)),
     "invocations:old-side": Access(VIEWER, get=(308,), post=(308,)),
-    "invocations:old-side-of": Access(VIEWER, get=(308,), post=(308,)),
-    "invocations:old-call": Access(VIEWER, get=(308,), post=(308,)),
-    "invocations:old-part-of-call": Access(VIEWER, get=(308,), post=(308,)),
+    "invocations:old-side-of": Access(VIEWER, get=(308,), post=(308,), call=True),
+    "invocations:old-call": Access(VIEWER, get=(308,), post=(308,), call=True),
+    "invocations:old-part-of-call": Access(VIEWER, get=(308,), post=(308,), call=True),
     "invocations:comparison-start": Access(VIEWER, get=(), post=(404,)),
     "invocations:comparison": Access(VIEWER),
     "invocations:comparison-csv": Access(VIEWER),
@@ -240,8 +243,8 @@ ACCESS: dict[str, Access] = {
     # 403: somebody else's
     "invocations:comparison-stop": Access(VIEWER, get=(), post=(302, 403)),
     "invocations:comparison-delete": Access(VIEWER, get=(200, 403), post=(302, 403)),
-    "invocations:picture": Access(VIEWER),
-    "invocations:wrong": Access(VIEWER, post=(400,)),
+    "invocations:picture": Access(VIEWER, call=True),
+    "invocations:wrong": Access(VIEWER, post=(400,), call=True),
     "invocations:test-set": Access(VIEWER),
     "invocations:test-set-download": Access(VIEWER),
     "invocations:test-set-empty": Access(ADMIN, post=(302,)),

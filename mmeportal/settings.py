@@ -423,6 +423,8 @@ METRICS_KEEP_S = env_int("METRICS_KEEP_S", 30, least=1)
 CONTAINER_METRICS_URL = env_template("CONTAINER_METRICS_URL", "endpoint")
 INVOKE_THREADS = env_int("INVOKE_THREADS", 16, least=1)
 WEB_THREADS = env_int("WEB_THREADS", 16, least=2)  # the Procfile hands it to the web server
+# Whether viewers see the calls of others, and the pictures that others sent.
+VIEWERS_SEE_ALL_CALLS = env_bool("VIEWERS_SEE_ALL_CALLS", default=True)
 # Experiments (invocations/experiments/): how many run beside one worker, and how large they may be.
 EXPERIMENTS_AT_ONCE = env_int("EXPERIMENTS_AT_ONCE", 2, least=1)
 EXPERIMENT_CALLS = env_int("EXPERIMENT_CALLS", 10_000, least=1, most=10_000)

@@ -87,7 +87,7 @@ def lately(endpoint: Endpoint) -> Traffic:
         .order_by("-started_at")
         .defer("progress")[:MOST_EXPERIMENTS]
     )
-    rows = Invocation.objects.traffic().filter(
+    rows = Invocation.everybodys.traffic().filter(
         endpoint=endpoint, created_at__gte=since, state=Invocation.State.DONE
     )
     # What experiments/listed_calls.py wrote of them is in their own results.

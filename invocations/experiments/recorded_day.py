@@ -36,7 +36,7 @@ def read(endpoint: Endpoint, day: date, targets: Sequence[CallTarget]) -> Record
         said = _("%(day)s is not over (in UTC). Name a day that is. Nothing was called.")
         raise ExperimentRefused(said % {"day": day.isoformat()}, "invalid", "draw")
     index = {one.version: number for number, one in enumerate(targets)}
-    calls = Invocation.objects.traffic().filter(
+    calls = Invocation.everybodys.traffic().filter(
         endpoint=endpoint, created_at__gte=begin, created_at__lt=begin + _DAY, version__in=index
     )
     rows = list(calls.order_by("-created_at").values_list("created_at", "version")[:MOST_CALLS])

@@ -94,7 +94,12 @@ def _run(
         if experiment.attempts > MOST_ATTEMPTS:
             raise CannotGoOn(phrase("Its processes ended again and again; the log says why."))
         try:
-            given = sending.payloads(experiment.pictures, targets, experiment.given or ())
+            given = sending.payloads(
+                experiment.pictures,
+                targets,
+                experiment.given or (),
+                person=experiment.created_by,
+            )
             noted = call_log.CallLog(experiment.uid)
         except ExperimentRefused as problem:
             raise CannotGoOn(Sentence.verbatim(str(problem))) from None

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -30,10 +31,12 @@ _MOST_BYTES = 100_000_000
 _THROTTLED_TRIES = 4
 
 
-def check_pictures(pictures: str, targets: Sequence[CallTarget], given: Sequence[str]) -> None:
+def check_pictures(
+    pictures: str, targets: Sequence[CallTarget], given: Sequence[str], actor: User
+) -> None:
     """Raise ExperimentRefused where there is nothing to send, or more than may be."""
     if pictures == Experiment.Pictures.GIVEN:
-        _check_given(set(given))
+        _check_given(set(given), actor)
         return
     if pictures == Experiment.Pictures.SAMPLES:
         if not samples.all_samples():
@@ -45,7 +48,7 @@ def check_pictures(pictures: str, targets: Sequence[CallTarget], given: Sequence
             )
         return
     if pictures == Experiment.Pictures.KEPT:
-        if not Picture.objects.exists():
+        if not pictures_kept.seen_by(actor).exists():
             raise ExperimentRefused(
                 _(
                     "No picture of a call is kept. Nothing was called. Call a model with some "
@@ -68,7 +71,7 @@ def check_pictures(pictures: str, targets: Sequence[CallTarget], given: Sequence
         raise ExperimentRefused(said % {"model": without[0]})
 
 
-def _check_given(given: set[str]) -> None:
+def _check_given(given: set[str], actor: User) -> None:
     if not given:
         raise ExperimentRefused(
             _("Give the pictures to send. Nothing was called."), "invalid", "given"
@@ -76,7 +79,7 @@ def _check_given(given: set[str]) -> None:
     if len(given) > settings.EXPERIMENT_PICTURES:
         said = _("Give %(most)s pictures at most. Nothing was called.")
         raise ExperimentRefused(said % {"most": settings.EXPERIMENT_PICTURES}, "invalid", "given")
-    if missing := len(given) - Picture.objects.filter(sha256__in=given).count():
+    if missing := len(given) - pictures_kept.seen_by(actor).filter(sha256__in=given).count():
         said = _(
             "Pictures that are not kept (any more): %(count)s. Send them again; nothing was called."
         )
@@ -95,9 +98,16 @@ def _test_set(targets: Sequence[CallTarget]) -> QuerySet[LabelledPicture]:
 
 
 def payloads(
-    pictures: str, targets: Sequence[CallTarget], given: Sequence[str] = ()
+    pictures: str,
+    targets: Sequence[CallTarget],
+    given: Sequence[str] = (),
+    *,
+    person: User | None = None,
 ) -> list[list[Payload]]:
     """What can be sent to each target; ``given``: pictures of somebody's own, by their SHA-256.
+
+    ``person``: whose experiment it is. Of the pictures of calls theirs are sent, or, where they see
+    everybody's calls, all.
 
     Raises ExperimentRefused and AwsError.
     """
@@ -109,7 +119,8 @@ def payloads(
                 raise ExperimentRefused(_("The portal has no sample pictures (SAMPLES_DIR)."))
             return [every] * len(targets)
         if pictures == Experiment.Pictures.KEPT:
-            every = _kept(Picture.objects.order_by("-used_at")[:MOST_PICTURES])
+            seen = Picture.objects.none() if person is None else pictures_kept.seen_by(person)
+            every = _kept(seen.order_by("-used_at")[:MOST_PICTURES])
             if not every:
                 raise ExperimentRefused(_("No picture of a call is kept any more."))
             return [every] * len(targets)

@@ -271,7 +271,7 @@ def _checked(wanted: Wanted, endpoint: Endpoint, actor: User) -> Checked:
             services.check_possible(endpoint, version)
         except services.CallRefused as refused:
             raise ExperimentRefused(str(refused), refused.code) from None
-    sending.check_pictures(pictures, found, wanted.given)
+    sending.check_pictures(pictures, found, wanted.given, actor)
     recorded = None if day is None else recorded_day.read(endpoint, day, found)
     checked = Wanted(
         models=wanted.models.strip(),

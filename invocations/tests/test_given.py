@@ -20,7 +20,7 @@ from core import clock, errors, spreadsheet
 from core.sentences import phrase
 from endpoints.models import Endpoint
 from invocations import given, pictures_kept, side_by_side
-from invocations.models import AnswerComparison, ComparedPicture, Invocation, Picture
+from invocations.models import AnswerComparison, ComparedPicture, Invocation, Picture, PictureGiver
 from invocations.payload import Payload
 from invocations.tests.conftest import Objects
 from invocations.tests.test_side_by_side import Models, _png, _run, models, two, viewer
@@ -33,7 +33,8 @@ State = AnswerComparison.State
 
 
 def _kept(shade: int, name: str, label: str = "") -> side_by_side.GivenPicture:
-    (found,) = given.keep([(io.BytesIO(_png(shade)), name)], lambda _name: label)
+    viewer = User.objects.get(username="viewer-user")
+    (found,) = given.keep([(io.BytesIO(_png(shade)), name)], lambda _name: label, viewer)
     return found
 
 
@@ -104,17 +105,19 @@ def test_what_is_given_is_kept_for_a_day_and_deleted_then(
 ) -> None:
     noise = bytes(range(256)) * 300
     large = Payload("large.png", "image/png", noise, "image/png", thumbnail=b"t", preview=b"p")
-    sha256 = pictures_kept.keep_now(large)
+    sha256 = pictures_kept.keep_now(large, viewer)
     assert list(objects.kept.values()) == [noise], "in the store when it returns"
     old = clock.now() - timedelta(hours=23)
     Picture.objects.update(used_at=old)
-    pictures_kept.keep_now(large)
+    pictures_kept.keep_now(large, viewer)
     Picture.objects.update(used_at=old)
     _alone(two[0], viewer, [side_by_side.GivenPicture(sha256)])
     assert Picture.objects.get().used_at > old, "for a day from the comparison's start"
     Picture.objects.update(used_at=clock.now() - Picture.kept_for() - timedelta(seconds=1))
+    PictureGiver.objects.update(at=clock.now() - Picture.kept_for() - timedelta(seconds=1))
     pictures_kept.sweep()
     assert not Picture.objects.exists()
+    assert not PictureGiver.objects.exists(), "and nobody knows any more who gave it"
     assert not objects.kept
 
 
@@ -128,7 +131,8 @@ def test_a_store_that_takes_nothing_is_told(
     monkeypatch.setattr(pictures_kept, "s3", Away())
     with pytest.raises(errors.Throttled):
         pictures_kept.keep_now(
-            Payload("a", "image/png", bytes(70_000), "image/png", thumbnail=b"t", preview=b"p")
+            Payload("a", "image/png", bytes(70_000), "image/png", thumbnail=b"t", preview=b"p"),
+            viewer,
         )
     assert not Picture.objects.exists()
 

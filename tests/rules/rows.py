@@ -51,6 +51,7 @@ from invocations.models import (
     LabelledPicture,
     MeasuredHour,
     Picture,
+    PictureGiver,
     VersionHalfDay,
     Warming,
     WarmSchedule,
@@ -297,6 +298,9 @@ def build(count: int, *, owner: User, samples: Path) -> Rows:
             preview=picture,  # else who looks first has it made
         )
         for n in range(count)
+    )
+    PictureGiver.objects.bulk_create(
+        PictureGiver(user=owner, sha256=f"{n:064}", name=f"digit-{n}.png") for n in range(count)
     )
     Invocation.objects.bulk_create(
         Invocation(

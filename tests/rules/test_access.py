@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.contrib.auth.models import Group, Permission
 from django.db import connection
 
+from invocations import seeing
 from mmeportal.access import (
     ACCESS,
     ADMIN,
@@ -149,6 +151,28 @@ def test_what_is_ones_own_is_not_shown_to_another_user(site: Site) -> None:
             if shown in texts[1]:
                 wrong.append(f"{url}?{query} shows {shown} to another user")
     assert not wrong, _report(wrong, f"Mend these views, or `own` of their entries in {WHERE}.")
+
+
+@pytest.mark.slow
+def test_calls_of_others_are_there_for_who_may_see_them_alone(site: Site) -> None:
+    asked = [
+        (access, method, url)
+        for _, access, url in _all(site)
+        for method in (["GET"] if access.get else []) + (["POST"] if access.post else [])
+    ]
+    before = [site.ask(OTHER, method, url, token=True)[0].status_code for _, method, url in asked]
+    Group.objects.get(name=OPERATOR).permissions.remove(
+        Permission.objects.get(codename=seeing.MAY_SEE_ALL.partition(".")[2])
+    )
+    wrong = []
+    for (access, method, url), status in zip(asked, before, strict=True):
+        answer, written = site.ask(OTHER, method, url, token=True)
+        expected = 404 if access.call else status
+        if answer.status_code != expected or (access.call and written):
+            wrong.append(f"{method} {url}: {answer.status_code}, not {expected}; wrote {written}")
+        if access.call and status == 404:
+            wrong.append(f"{method} {url}: 404 for who sees all calls")
+    assert not wrong, _report(wrong, f"Mend these views, or `call` of their entries in {WHERE}.")
 
 
 # What is there for nobody, by the value that is there: a number too large for any column; a name

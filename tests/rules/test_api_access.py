@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 
 from accounts import tokens
 from accounts.models import Token
@@ -19,6 +19,7 @@ from core import clock
 from core.api.caller import ANY, Scope
 from core.api.operations import SAFE
 from core.api.problems import CODES, CONTENT_TYPE, code_of
+from invocations import seeing
 from mmeportal.access import ADMIN, ANYBODY, OPERATOR, VIEWER
 from tests.rules.api_subjects import JSON, PREFIX, Subject, subjects
 from tests.rules.site import VISITORS, Site, make
@@ -33,6 +34,11 @@ OWN = {
     "endpoints_pause": "who created an endpoint decides when it is paused",
     "invocations_forget_picture": "who sent a picture decides whether it is kept",
 }
+#: Of one call: those of others are not there for who does not see everybody's.
+OF_A_CALL = (
+    *("invocations_get", "invocations_picture", "invocations_forget_picture"),
+    "invocations_repeat",
+)
 METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 REFUSED = (401, 403)
 
@@ -143,6 +149,22 @@ def test_every_operation_lets_in_whom_its_scope_and_permission_say(
     assert owned == set(OWN), "Take out of OWN what lets everybody do it."
     assert narrowed == set(NARROWER), "Take out of NARROWER what refuses nothing of its own."
     assert not wrong, _report(wrong, "Mend these operations, or their scope and permission:")
+
+
+@pytest.mark.slow
+def test_calls_of_others_are_there_for_who_may_see_them_alone(site: Site, callers: Callers) -> None:
+    """The rows are the admin's."""
+    caller = f"{OPERATOR}'s token to all"
+    before = {one.rules.id: _ask(site, one, caller, callers)[0].status_code for one in subjects()}
+    Group.objects.get(name=OPERATOR).permissions.remove(
+        Permission.objects.get(codename=seeing.MAY_SEE_ALL.partition(".")[2])
+    )
+    changed = {}
+    for subject in subjects():
+        answer, written = _ask(site, subject, caller, callers)
+        if answer.status_code != before[subject.rules.id]:
+            changed[subject.rules.id] = (answer.status_code, written)
+    assert changed == {name: (404, []) for name in OF_A_CALL}
 
 
 @pytest.mark.slow

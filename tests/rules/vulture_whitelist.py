@@ -180,3 +180,6 @@ _.disabled
 
 # prometheus_client reads it (core/prometheus.py)
 _.ValueClass
+
+# accounts/roles.py reads it by its name (invocations/apps.py)
+_.VIEWERS_SEE_ALL_CALLS

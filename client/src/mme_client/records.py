@@ -1611,6 +1611,7 @@ class ComparedAnswers(Record):
     created_by: str
     finished_at: datetime | None
     total: int
+    hidden: int
     sent: int
     errors: int
     left_out: int

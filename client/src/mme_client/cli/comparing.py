@@ -272,6 +272,9 @@ def _tell(terminal: Terminal, found: ComparedAnswers, *, everything: bool) -> No
             _confused(terminal, name, confusion)
     if found.errors:
         terminal.line(_("Failed: {failed} of {all}").format(failed=found.errors, all=found.total))
+    if found.hidden:
+        said = _("Counted and not shown, as your role does not see the calls of others: {count}")
+        terminal.line(said.format(count=found.hidden))
     if found.left_out:
         terminal.line(_("Left out, over the limit: {count}").format(count=found.left_out))
 

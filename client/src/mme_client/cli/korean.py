@@ -189,6 +189,9 @@ MESSAGES: dict[str, str] = {
     "right label": "올바른 레이블",
     "The same label: {same} of {all}": "같은 레이블: {same}/{all}",
     "Failed: {failed} of {all}": "실패: {failed}/{all}",
+    "Counted and not shown, as your role does not see the calls of others: {count}": (
+        "집계에는 포함되지만 다른 사용자의 호출을 볼 권한이 없어 표시되지 않는 사진: {count}"
+    ),
     "Left out, over the limit: {count}": "제한을 넘어 제외된 사진: {count}",
     "Right, {name}: not known without a test set": (
         "정답({name}): 테스트 세트가 없어 알 수 없습니다"
