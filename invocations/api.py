@@ -2,12 +2,14 @@
 
 import io
 import json
+import logging
 import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
 from django.contrib.auth.models import User
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router
@@ -50,6 +52,7 @@ from models_catalog import references
 from models_catalog.models import Version
 
 router = Router(tags=["invocations"])
+logger = logging.getLogger(__name__)
 
 # The values of Invocation.State; a class called State is another room's, too.
 CallState = Annotated[str, OneOf(Invocation.State)]
@@ -81,6 +84,11 @@ class TimingsOut(Schema):
         description="Of a cold call: from the container's order to load it until it could be "
         "called; `load_ms` is a part of it."
     )
+    fetch_ms: float | None = Field(
+        description="Of a cold call: about how long its archive was fetched and unpacked: what it "
+        "took longer than the load and the usual network of warm calls of the endpoint. null: "
+        "not cold, or none of these is known."
+    )
     decode_ms: float | None
     infer_ms: float | None
 
@@ -110,6 +118,7 @@ class InvocationOut(Schema):
     asked: str = Field(description="What was named, `digits@live`; empty: the target model.")
     target_model: str
     variant: str = Field(description="Which of the endpoint's answered; empty: none has.")
+    asked_variant: str = Field(description="Which was named; empty: SageMaker was to choose.")
     state: CallState
     cold: bool | None = Field(description="null: the container does not say, or has not answered.")
     put_out: list[str] = Field(
@@ -228,7 +237,7 @@ def call(request: HttpRequest, name: str, query: Query[CallParameters]) -> Any:
         custom_attributes=_header_value(CUSTOM_ATTRIBUTES, attributes) if attributes else "",
     )
     if not own:
-        return _as_json(_shown(row))
+        return _as_json(_shown(row, _network_ms(row)))
     # The header against sniffing is on every answer of the portal.
     answer = HttpResponse(answered.body, content_type=answered.content_type or _DEFAULT_TYPE)
     # A container may answer a page. In a browser it must not run as one of the portal.
@@ -274,7 +283,8 @@ def list_invocations(request: HttpRequest, query: Query[InvocationParameters]) -
     if query.until is not None:
         rows = rows.filter(created_at__lt=query.until)
     found = page(request, rows, query, order=("-pk",))
-    return {**found, "items": [_shown(row) for row in found["items"]]}
+    networks = Invocation.everybodys.usual_networks(found["items"])
+    return {**found, "items": [_shown(row, networks.get(row.uid)) for row in found["items"]]}
 
 
 @operation(
@@ -284,7 +294,8 @@ def list_invocations(request: HttpRequest, query: Query[InvocationParameters]) -
 )  # fmt: skip
 def get(request: HttpRequest, id: str) -> Any:
     """One call: its answer, or how far it is."""
-    shown = _shown(_row(id))
+    row = _row(id)
+    shown = _shown(row, _network_ms(row))
     etags.tag(request, *shown.values())
     return shown
 
@@ -338,19 +349,23 @@ def forget_picture(request: HttpRequest, id: str) -> Any:
 def repeat(request: HttpRequest, id: str) -> Any:
     """Call once more what was called, with the same picture, and wait for the answer.
 
-    An alias is looked up anew: it may mean another version now. The picture is there for
-    PICTURES_KEPT_HOURS after it was last sent.
+    A variant that was named is named again. An alias is looked up anew: it may mean another
+    version now. The picture is there for PICTURES_KEPT_HOURS after it was last sent.
     """
     row = _row(id)
     picture = pictures_kept.find(row.picture_sha256) if row.picture_sha256 else None
     if picture is None:
         said = _("The picture of this call is no longer kept. Nothing was called. Send it again.")
         raise Problem("not-found", said)
-    query = CallParameters(model=row.named, target="", name=row.picture_name[:200], variant="")
+    query = CallParameters(
+        model=row.named, target="", name=row.picture_name[:200], variant=row.asked_variant
+    )
     version, asked = _version(row.endpoint, query)
     payload = replace(pictures_kept.payload_of(picture), name=row.picture_name)
-    made, _answered = _called(request, row.endpoint, version, payload, asked=asked)
-    return _as_json(_shown(made))
+    made, _answered = _called(
+        request, row.endpoint, version, payload, asked=asked, variant=row.asked_variant
+    )
+    return _as_json(_shown(made, _network_ms(made)))
 
 
 def _called(
@@ -501,7 +516,19 @@ def _timings(row: Invocation) -> dict[str, float | None]:
     }
 
 
-def _shown(row: Invocation) -> dict[str, Any]:
+def _network_ms(row: Invocation) -> float | None:
+    """The usual network of warm calls, for a cold one; None also where the database is away.
+
+    The call was made, and its answer is given all the same.
+    """
+    try:
+        return Invocation.everybodys.usual_networks([row]).get(row.uid)
+    except DatabaseError as error:
+        logger.warning("How long the archive of a cold call was fetched is not told: %s", error)
+        return None
+
+
+def _shown(row: Invocation, network_ms: float | None) -> dict[str, Any]:
     sent = None
     if row.picture_sha256:
         sent = {
@@ -519,6 +546,7 @@ def _shown(row: Invocation) -> dict[str, Any]:
         "asked": row.asked,
         "target_model": row.target_model,
         "variant": row.variant,
+        "asked_variant": row.asked_variant,
         "state": row.state,
         "cold": row.cold,
         "put_out": row.put_out["names"] if row.put_out else [],
@@ -529,7 +557,7 @@ def _shown(row: Invocation) -> dict[str, Any]:
         "created_at": row.created_at,
         "created_by": row.created_by.get_username() if row.created_by else None,
         "latency_ms": row.latency_ms,
-        "timings": _timings(row),
+        "timings": _timings(row) | {"fetch_ms": row.fetch_ms(network_ms)},
         "picture": sent,
         "error": None if said is None else str(said),
         "error_code": None if said is None else said.stable_code,

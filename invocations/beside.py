@@ -113,6 +113,12 @@ class SideBySide:
         return ",".join(call.named for call in self.calls)
 
     @property
+    def asked_variant(self) -> str:
+        """The variant that was named for all of them; empty: none, or not the same."""
+        named = {call.asked_variant for call in self.calls}
+        return named.pop() if len(named) == 1 else ""
+
+    @property
     def calls(self) -> list[Invocation]:
         """The calls."""
         return [one.call for one in self.answers]

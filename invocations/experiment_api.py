@@ -161,6 +161,27 @@ class LatencyBarOut(Schema):
     warm: int = Field(description="The others; also those of which the container does not say it.")
 
 
+class PartsOut(Schema):
+    """Where the time of some calls went, in ms on average."""
+
+    calls: int = Field(description="So many tell it: answered ones that SageMaker took at once.")
+    network: float = Field(description="SageMaker and the network.")
+    fetch: float | None = Field(
+        description="Fetching and unpacking the archive: what cold calls took longer than their "
+        "load and the network of warm ones. null: no warm call is known; then it is in `network`."
+    )
+    load: float
+    decode: float
+    infer: float
+
+
+class PartsByKindOut(Schema):
+    """Of cold calls, and of warm ones; null: none tells it."""
+
+    cold: PartsOut | None
+    warm: PartsOut | None
+
+
 class ExperimentOut(ExperimentItemOut):
     """An experiment with all its results. Targets are named as `digits:2`."""
 
@@ -178,6 +199,7 @@ class ExperimentOut(ExperimentItemOut):
         description="By target, at which seconds of the experiment a call had its model loaded; "
         f"the first {MOST_LOADS} of each."
     )
+    parts_ms: PartsByKindOut
 
 
 class FigureOut(Schema):

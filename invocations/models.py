@@ -29,6 +29,8 @@ from models_catalog.validation_result import LEAST_SHOWN
 
 # For what is usual, so many calls are looked at, among those of the rows so near.
 _SOME, _NEAR = 9, 1000
+# Of a list of calls: among the warm ones of so many rows, so many are looked at.
+_LIST, _WARM_OF_A_LIST = 20_000, 500
 LABEL_LENGTH = 200
 """Characters of a right label that somebody gives."""
 
@@ -108,6 +110,13 @@ def new_uid() -> str:
     return uuid4().hex
 
 
+def _network_ms(timings: dict[str, float]) -> float | None:
+    """What of a warm call is SageMaker and the network; None: nobody measured it."""
+    if "call_ms" not in timings:
+        return None
+    return timings["call_ms"] - timings.get("decode_ms", 0.0) - timings.get("infer_ms", 0.0)
+
+
 def _hidden_endpoints(hidden: Hidden) -> "models.QuerySet[Endpoint]":
     return Endpoint._base_manager.filter(on_hidden_stores(hidden))
 
@@ -146,6 +155,36 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
             .first()
         )
 
+    def usual_networks(self, calls: "Sequence[Invocation]") -> "dict[str | None, float]":
+        """How long SageMaker and the network take with warm calls, for each cold one of a list.
+
+        By its id; one that is left out is warm, or nobody knows. As `usual_network_ms`, in one
+        query for all; of a long list the warm calls about the newest ones count.
+        """
+        cold = [one for one in calls if one.cold and one.state == Invocation.State.DONE]
+        if not cold:
+            return {}
+        warm = self.filter(
+            endpoint__in={one.endpoint_id for one in cold}, state=Invocation.State.DONE, cold=False
+        )
+        pks = [one.pk for one in cold if one.pk is not None]
+        if len(pks) == len(cold):  # else one has no row yet: it is the newest
+            warm = warm.filter(pk__lte=max(pks) + _NEAR)
+        newest = max(pks, default=None) or self.aggregate(last=models.Max("pk"))["last"] or 0
+        warm = warm.filter(pk__gte=max(min(pks, default=newest), newest - _LIST) - _NEAR)
+        columns = warm.order_by("-pk").values_list("pk", "endpoint_id", "timings")
+        near: dict[int, list[tuple[int, float]]] = {}
+        for pk, endpoint, timings in columns[:_WARM_OF_A_LIST]:
+            if (network := _network_ms(timings)) is not None:
+                near.setdefault(endpoint, []).append((pk, network))
+        found = {}
+        for one in cold:
+            at = newest + 1 if one.pk is None else one.pk
+            known = sorted(near.get(one.endpoint_id, ()), key=lambda row: abs(row[0] - at))
+            if known:
+                found[one.uid] = max(0.0, median(network for _pk, network in known[:_SOME]))
+        return found
+
     def usual_network_ms(self, invocation: "Invocation") -> float | None:
         """How long SageMaker and the network take with a warm call of this endpoint; None: unknown.
 
@@ -157,11 +196,8 @@ class InvocationQuerySet(LeaseQuerySet["Invocation"]):
             cold=False,
             pk__range=(invocation.pk - _NEAR, invocation.pk + _NEAR),
         )
-        found = [
-            timings["call_ms"] - timings.get("decode_ms", 0.0) - timings.get("infer_ms", 0.0)
-            for timings in near.values_list("timings", flat=True)[:_SOME]
-            if "call_ms" in timings
-        ]
+        times = near.values_list("timings", flat=True)[:_SOME]
+        found = [ms for ms in map(_network_ms, times) if ms is not None]
         return max(0.0, median(found)) if found else None
 
     def unfinished(self) -> Self:
@@ -307,7 +343,14 @@ class Invocation(Leased):
         default=dict, help_text="Where the time went, in ms: load_ms, decode_ms, infer_ms, …"
     )
     request_id = models.CharField(max_length=64, blank=True, help_text="x-amzn-RequestId.")
-    variant = models.CharField(max_length=63, blank=True)
+    variant = models.CharField(max_length=63, blank=True, help_text="Which answered.")
+    asked_variant = models.CharField(
+        max_length=63,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="Which was named; empty: SageMaker was to choose.",
+    )
 
     objects = CallManager()
     #: For sums, which name no picture and nobody.
@@ -448,6 +491,16 @@ class Invocation(Leased):
     def waiting_s(self) -> int:
         """Whole seconds since it was sent, for a call that is under way."""
         return int((clock.now() - self.created_at).total_seconds())
+
+    def fetch_ms(self, network_ms: float | None) -> float | None:
+        """About how long SageMaker fetched and unpacked the archive for this call; None: unknown.
+
+        ``network_ms``: as of `where_time_went`.
+        """
+        if network_ms is None or not self.cold or self.attempts > 1 or self.latency_ms is None:
+            return None
+        spans = self.where_time_went(network_ms)
+        return next((one.ms for one in spans if one.kind == "fetch"), 0.0)
 
     def where_time_went(self, network_ms: float | None = None) -> list["Span"]:
         """The latency in parts, as far as they are known; they add up to the whole.

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -16,11 +17,11 @@ from django.views.decorators.http import require_http_methods
 from core import errors
 from core.body_limits import accepts_body
 from core.permissions import actor
-from invocations import runtime, services
+from invocations import answers, runtime, services
 from invocations.models import Invocation
 from invocations.payload import Payload
 from invocations.pictures import file_name
-from invocations.views import Chosen, chosen_context, may_invoke, tabs, targets_of
+from invocations.views import Chosen, chosen_context, may_invoke, portal_url, tabs, targets_of
 
 #: So much of an answer is shown: of a text, and of other bytes.
 MOST_SHOWN, MOST_BYTES_SHOWN = 65_536, 1_024
@@ -171,6 +172,20 @@ def _answer(outcome: services.Outcome) -> RawAnswer | None:
     return None
 
 
+def _code(request: HttpRequest, told: Mapping[str, Any]) -> dict[str, Any]:
+    """What the same call in code names."""
+    accept = told["accept"] or "*/*"
+    return {
+        "region": settings.AWS_REGION,
+        "portal_url": portal_url(request),
+        "content_type": told["content_type"],
+        "accept": accept,
+        # With application/json the API answers a document of its own.
+        "portal_accept": "*/*" if accept == answers.JSON else accept,
+        "attributes": told["attributes"],
+    }
+
+
 def _shown(
     request: HttpRequest,
     chosen: Chosen,
@@ -187,4 +202,6 @@ def _shown(
         "call": call,
         "answer": answer,
     }
+    if call is not None:
+        context |= _code(request, form.cleaned_data)
     return render(request, "invocations/raw.html", context, status=status)

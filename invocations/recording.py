@@ -64,6 +64,7 @@ _OTHERS_WAIT_S, _LOOK_EVERY_S = 0.5, 0.02
 _BEGINS = (
     "endpoint_id", "version_id", "target_model", "asked", "created_by_id", "picture_name",
     "picture_sha256", "sent_bytes", "scaled", "scaled_code", "sent_as", "warming",
+    "asked_variant",
 )  # fmt: skip
 _ENDS = (
     "state", "error", "error_code", "predictions", "cold", "attempts", "latency_ms", "timings",

@@ -285,6 +285,7 @@ def _begin(
         version=version,
         target_model=version.target_model,
         asked=asked,
+        asked_variant=variant,
         warming=warming,
         created_by=actor,
         created_at=now,

@@ -310,7 +310,8 @@ def _chosen_of(found: beside.SideBySide) -> Chosen:
     also = [
         alias or str(call.version_id) for alias, call in zip(others, found.calls[1:], strict=True)
     ]
-    return Chosen(found.first.endpoint_id, found.first.version_id, first, also=also)
+    endpoint, version = found.first.endpoint_id, found.first.version_id
+    return Chosen(endpoint, version, first, found.asked_variant, also)
 
 
 @require_safe
@@ -322,7 +323,8 @@ def result(request: HttpRequest, pk: int) -> HttpResponse:
         picture = _kept_for(request, invocation.picture_sha256)
         return _result_fragment(request, invocation, picture)
     alias = invocation.asked if "@" in invocation.asked else ""
-    chosen = Chosen(invocation.endpoint_id, invocation.version_id, alias)
+    variant = invocation.asked_variant
+    chosen = Chosen(invocation.endpoint_id, invocation.version_id, alias, variant)
     picture = _kept_for(request, invocation.picture_sha256)
     context = _page_context(chosen, picture) | _result_context(request, invocation)
     return render(request, "invocations/page.html", context)
@@ -596,11 +598,11 @@ def _result_context(request: HttpRequest, invocation: Invocation) -> dict[str, A
         "may_forget": bool(invocation.picture_sha256)
         and forgetting.may_forget(actor(request), invocation),
         "region": settings.AWS_REGION,
-        "portal_url": _portal_url(request),
+        "portal_url": portal_url(request),
     }
 
 
-def _portal_url(request: HttpRequest) -> str:
+def portal_url(request: HttpRequest) -> str:
     """Where programs find the portal: as this reader does."""
     return request.build_absolute_uri("/").rstrip("/")
 

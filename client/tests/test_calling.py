@@ -57,6 +57,10 @@ def test_where_the_time_went_is_a_line_whose_parts_add_up(
         "where the time went: portal 3.0 ms, network and SageMaker 20.0 ms, load 60.0 ms, "
         "decoding 2.0 ms, inference 15.0 ms"
     )
+    assert line(timings=times | {"fetch_ms": 15.0}) == (
+        "where the time went: portal 3.0 ms, network and SageMaker 5.0 ms, fetching the archive, "
+        "about 15.0 ms, load 60.0 ms, decoding 2.0 ms, inference 15.0 ms"
+    )
     assert line(cold=False) == (
         "where the time went: portal 3.0 ms, network and SageMaker 80.0 ms, decoding 2.0 ms, "
         "inference 15.0 ms"

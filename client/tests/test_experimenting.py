@@ -75,6 +75,12 @@ def test_the_histogram_and_when_models_were_loaded_are_drawn(
     assert drawn[8].split() == ["≤", "131.1", "s", "█" * 24, "3"]
     (strip,) = (line for line in ran.out.splitlines() if "·" in line)
     assert strip.split() == ["digits:1", "3", f"█{'·' * 23}█{'·' * 22}█"]
+    cold = {"calls": 3, "network": 4.0, "fetch": 900.0, "load": 1500.0, "decode": 1.0, "infer": 5.0}
+    warm = cold | {"calls": 40, "fetch": 0.0, "load": 0.0}
+    fake.answers = [Says(document=_as("done", parts_ms={"cold": cold, "warm": warm}))]
+    spent = [" ".join(one.split()) for one in mme("experiments", "x").out.splitlines()]
+    assert "cold 4.0 ms 900.0 ms 1.5 s 1.0 ms 5.0 ms" in spent
+    assert "warm 4.0 ms 1.0 ms 5.0 ms" in spent
     assert "loaded when, over 10.0 s" in ran.out
     fake.answers = [Says(document=_as("done", histogram=[], loads={}))]
     assert "≤" not in mme("experiments", "x").out

@@ -1,5 +1,7 @@
 """``mme calls``: what was called, once more, and forgotten."""
 
+import csv
+import io
 import json
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +41,21 @@ def test_calls_are_listed_as_they_are_asked_for(mme: Mme, fake: FakePortal) -> N
     assert "slower_than_ms=1000" in asked
     assert mme("calls", "--quiet", "--most", "1").out.splitlines() == [ID]
     assert len(json.loads(mme("calls", "--json").out)["items"]) == 2
+
+
+def test_calls_are_a_csv_file_with_where_the_time_went(mme: Mme, fake: FakePortal) -> None:
+    times = {
+        "portal_ms": 2.0, "sagemaker_ms": 1490.0, "fetch_ms": 900.0, "load_ms": 300.0,
+        "ready_ms": 400.0, "decode_ms": 1.0, "infer_ms": 5.0,
+    }  # fmt: skip
+    fake.answers = [Says(document={"items": [_call(variant="blue", timings=times)], "next": None})]
+    ran = mme("calls", "--csv", url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    (row,) = csv.DictReader(io.StringIO(ran.out))
+    assert (row["id"], row["version"], row["variant"]) == (ID, "digits:2", "blue")
+    assert (row["answer"], row["cold"], row["latency_ms"]) == ("three", "True", "1500.0")
+    assert {name: float(row[name]) for name in times} == times
+    assert mme("calls", "--csv", "--json", url=fake.url, token="t").code == 2
 
 
 def test_a_call_is_repeated_and_shown_beside_the_first(mme: Mme, fake: FakePortal) -> None:

@@ -1,6 +1,8 @@
 """Template tags and filters of all apps, loaded everywhere as builtins."""
 
+import json
 import re
+import shlex
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -119,6 +121,18 @@ def _passed(unit: str, count: int, language: str | None) -> str:
 def unbroken(text: Any) -> str:
     """A sentence in which "2 × ml.m5.large" stays on one line."""
     return str(text).replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+
+
+@register.filter
+def shell(text: Any) -> str:
+    """A text as one word of a shell's command."""
+    return shlex.quote(str(text))
+
+
+@register.filter
+def python(text: Any) -> str:
+    """A text of ASCII as Python has it, in double quotes."""
+    return json.dumps(str(text))
 
 
 @register.filter

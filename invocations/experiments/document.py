@@ -8,6 +8,8 @@ _SHORT = (
     "calls", "succeeded", "failed", "unknown", "cold", "cold_share", "calls_per_second", "seconds",
 )  # fmt: skip
 
+_UNTOLD = {"cold": None, "warm": None}
+
 
 def short(row: Experiment) -> dict[str, Any]:
     """What a list says of it."""
@@ -51,4 +53,5 @@ def whole(row: Experiment) -> dict[str, Any]:
             for low, high, cold, warm in row.result["bars"]
         ],
         "loads": row.result["loads"],
+        "parts_ms": row.result.get("parts", _UNTOLD),  # none: of the release before
     }

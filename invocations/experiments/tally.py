@@ -87,6 +87,8 @@ class TargetTally:
     errors: Counter[str] = field(default_factory=Counter)
     loads: list[float] = field(default_factory=list)
     times: dict[str, Any] = field(default_factory=dict)
+    #: Of cold and of warm calls: how many tell where their time went, and sums of its parts.
+    spent: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -104,6 +106,9 @@ class TargetTally:
         if kind not in self.times:
             self.times[kind] = histogram()
         record(self.times[kind], call.latency_ms)
+        parts = _parts_of(call)
+        if parts is not None:
+            self.spent.setdefault(kind, Counter()).update(parts)
         if call.cold and len(self.loads) < MOST_LOADS:
             self.loads.append(round(call.at_s, 1))
         label = call.label[:_LABEL_LENGTH]
@@ -128,6 +133,7 @@ class TargetTally:
             "labels": dict(self.labels),
             "errors": dict(self.errors),
             "loads": list(self.loads),
+            "spent": {kind: dict(sums) for kind, sums in self.spent.items()},
             "times": {kind: one.encode().decode() for kind, one in self.times.items()},
         }
 
@@ -141,6 +147,8 @@ class TargetTally:
             labels=Counter(stored["labels"]),
             errors=Counter(stored["errors"]),
             loads=list(stored["loads"]),
+            # None of what a process of the release before has counted.
+            spent={kind: Counter(sums) for kind, sums in stored.get("spent", {}).items()},
             times={kind: histogram(one) for kind, one in stored["times"].items()},
         )
 
@@ -156,6 +164,58 @@ class TargetTally:
             "cold_share": share(cold, cold + warm),
             "latency_ms": percentiles(self.all_times()),
         }
+
+
+#: Where the time of a call goes, in the order of time; a warm call has neither fetch nor load.
+PARTS = ("network", "fetch", "load", "decode", "infer")
+_CALLS = "calls"
+
+
+def _parts_of(call: MadeCall) -> dict[str, float] | None:
+    """The parts of the time of a call, fetch among network; None where they are not known.
+
+    Of a call that SageMaker took at once: of another one nobody knows what it waited for.
+    """
+    told = call.told.get("timings") or {}
+    if call.cold is None or call.told.get("attempts") != 1 or "infer_ms" not in told:
+        return None
+    inside = {"decode": told.get("decode_ms", 0.0), "infer": told["infer_ms"]}
+    rest = max(0.0, told.get("call_ms", 0.0) - sum(inside.values()))
+    load = 0.0
+    if call.cold:
+        load = min(rest, told.get("ready_ms", told.get("load_ms", 0.0)))
+    return {_CALLS: 1, "network": rest - load, "load": load, **inside}
+
+
+def parts_of(tallies: Iterable[TargetTally]) -> dict[str, dict[str, Any] | None]:
+    """Where the time of cold and of warm calls went, in ms on average; None: nobody knows.
+
+    What a cold call takes longer than its load and the network of warm calls, its archive is
+    fetched and unpacked. Without a warm call fetch is None, and is part of the network.
+    """
+    sums: dict[str, Counter[str]] = {"cold": Counter(), "warm": Counter()}
+    for one in tallies:
+        for kind, spent in one.spent.items():
+            sums[kind].update(spent)
+    means: dict[str, dict[str, Any] | None] = {}
+    for kind, of in sums.items():
+        calls = of[_CALLS]
+        means[kind] = {name: of[name] / calls for name in PARTS} if calls else None
+    cold, warm = means["cold"], means["warm"]
+    if warm is not None:
+        warm["fetch"] = warm["load"] = 0.0
+    if cold is not None:
+        cold["fetch"] = None
+        if warm is not None:
+            cold["fetch"] = max(0.0, cold["network"] - warm["network"])
+            cold["network"] -= cold["fetch"]
+    return {
+        kind: None
+        if found is None
+        else {_CALLS: int(sums[kind][_CALLS])}
+        | {name: None if ms is None else round(ms, 2) for name, ms in found.items()}
+        for kind, found in means.items()
+    }
 
 
 def share(part: int, whole: int) -> float | None:
@@ -210,6 +270,7 @@ def result(names: Sequence[str], tallies: Sequence[TargetTally], active_s: float
         "errors": dict(errors.most_common()),
         "bars": bars_of(cold, merged((warm, unsaid))),
         "loads": {name: one.loads for name, one in zip(names, tallies, strict=True)},
+        "parts": parts_of(tallies),
     }
 
 

@@ -123,6 +123,40 @@ def test_zipf_draws_the_first_target_most_often_and_a_seed_draws_the_same() -> N
             drawing.shares(wrong, 2)
 
 
+def test_where_the_time_of_cold_and_warm_calls_went_is_told_apart() -> None:
+    def made(cold: bool | None, attempts: int = 1, **times: float) -> tally.MadeCall:
+        told = {"attempts": attempts, "timings": times}
+        return tally.MadeCall(0, 0.0, 10.0, cold=cold, told=told)
+
+    warm = {"call_ms": 10.0, "decode_ms": 1.0, "infer_ms": 4.0, "load_ms": 300.0}
+    cold = {"call_ms": 1010.0, "ready_ms": 400.0} | {
+        name: ms for name, ms in warm.items() if name != "call_ms"
+    }
+    one, other = tally.TargetTally(), tally.TargetTally()
+    one.add(made(True, **cold))
+    assert tally.parts_of([one])["warm"] is None
+    alone = tally.parts_of([one])["cold"]
+    assert alone is not None
+    assert (alone["network"], alone["fetch"]) == (605.0, None)
+    one.add(made(True, attempts=3, **cold))  # nobody knows what it waited for
+    one.add(made(None, **warm))
+    one.add(tally.MadeCall(1, 0.0, 5.0, error="model-failed"))
+    for ms in (10.0, 14.0):
+        other.add(made(False, **warm | {"call_ms": ms}))
+    again = [tally.TargetTally.from_json(json.loads(json.dumps(t.as_json()))) for t in (one, other)]
+    assert tally.parts_of(again) == {
+        "cold": {
+            "calls": 1, "network": 7.0, "fetch": 598.0, "load": 400.0, "decode": 1.0, "infer": 4.0,
+        },
+        "warm": {
+            "calls": 2, "network": 7.0, "fetch": 0.0, "load": 0.0, "decode": 1.0, "infer": 4.0,
+        },
+    }  # fmt: skip
+    before = one.as_json()
+    del before["spent"]
+    assert tally.TargetTally.from_json(before).spent == {}, "as the release before wrote it"
+
+
 def test_the_calls_are_made_once_each_and_everything_is_counted(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -805,6 +839,13 @@ def test_the_api_begins_one_waits_for_it_and_says_all_of_it(
     assert set(found["latency_ms"]) == {"all", "cold", "warm", "targets"}
     assert set(found["latency_ms"]["targets"]) == set(found["targets"]) == set(found["labels"])
     assert found["calls"] == sum(one["calls"] for one in found["targets"].values()) == 20
+    assert {kind: parts["calls"] for kind, parts in found["parts_ms"].items()} == {
+        "cold": 3, "warm": 17,
+    }  # fmt: skip
+    reader = Client()
+    reader.force_login(Experiment.objects.get().created_by)
+    page = reader.get(f"/invoke/experiments/{made['id']}/").content.decode()
+    assert "Fetching and unpacking the archive, about" in page
     bars = found["histogram"]
     assert (sum(one["cold"] for one in bars), sum(one["warm"] for one in bars)) == (3, 17)
     assert [one["to_ms"] for one in bars[:-1]] == [one["from_ms"] for one in bars[1:]]

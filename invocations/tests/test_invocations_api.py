@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.test import Client
 from PIL import Image
 
@@ -16,7 +17,7 @@ from core.sentences import phrase
 from endpoints.models import Endpoint
 from endpoints.variants import ProductionVariant
 from invocations import api, pictures_kept, runtime, services
-from invocations.models import Invocation, Picture
+from invocations.models import Invocation, InvocationQuerySet, Picture
 from models_catalog import aliases
 from models_catalog.models import Version
 
@@ -388,4 +389,44 @@ def test_a_call_may_name_the_variant_that_answers(
     assert model.asked[0]["variant"] == "small"
     # Who answered is what SageMaker says.
     assert json.loads(answer.content)["variant"] == "AllTraffic"
-    assert Invocation.objects.get().variant == "AllTraffic"
+    row = Invocation.objects.get()
+    assert (row.variant, row.asked_variant) == ("AllTraffic", "small")
+    # Once more, it is named again.
+    assert json.loads(ask(path=f"{LIST}/{row.uid}/repeat").content)["asked_variant"] == "small"
+    assert model.asked[-1]["variant"] == "small"
+    assert json.loads(ask(body=png()).content)["asked_variant"] == ""
+
+
+def test_how_long_the_archive_of_a_cold_call_was_fetched_is_told(
+    ask: Ask, model: Model, serving: Endpoint, version: Version
+) -> None:
+    first = json.loads(ask(body=png()).content)
+    assert first["timings"]["fetch_ms"] is None, "no warm call says what the network takes"
+    timings = {"call_ms": 8.0, "decode_ms": 1.0, "infer_ms": 2.0}
+    told = {"endpoint": serving, "version": version, "state": Invocation.State.DONE, "attempts": 1}
+    warm = Invocation.objects.create(**told, cold=False, timings=timings, latency_ms=9.0)
+    timings = {"call_ms": 1000.0, "ready_ms": 200.0, "decode_ms": 1.0, "infer_ms": 2.0}
+    cold = Invocation.objects.create(**told, cold=True, timings=timings, latency_ms=1002.0)
+    listed = json.loads(ask("GET", LIST).content)["items"]
+    fetched = {one["id"]: one["timings"]["fetch_ms"] for one in listed}
+    assert fetched[cold.uid] == pytest.approx(1000 - 200 - 1 - 2 - 5)
+    assert fetched[warm.uid] is None
+    assert fetched[first["id"]] is not None, "by the warm call after it"
+    for uid, fetch_ms in fetched.items():
+        assert json.loads(ask("GET", f"{LIST}/{uid}").content)["timings"]["fetch_ms"] == fetch_ms
+    # Where the model was loaded while SageMaker refused, nobody knows what was waited for.
+    Invocation.objects.filter(pk=cold.pk).update(attempts=2)
+    assert json.loads(ask("GET", f"{LIST}/{cold.uid}").content)["timings"]["fetch_ms"] is None
+
+
+def test_a_database_that_is_away_takes_no_answer_away(
+    ask: Ask, model: Model, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def away(*_calls: Any) -> Any:
+        raise OperationalError("the database is locked")
+
+    monkeypatch.setattr(InvocationQuerySet, "usual_networks", away)
+    answer = ask(body=png())
+    assert answer.status_code == 200
+    assert json.loads(answer.content)["timings"]["fetch_ms"] is None
+    assert "the database is locked" in caplog.text

@@ -57,6 +57,13 @@ def test_what_is_typed_is_sent_as_it_is_and_the_answer_shown_as_it_came(
     assert "x-Amzn-Invoked-Production-Variant" in page
     assert "Content-Length" not in page
     assert "1,2\n3,4" in page.replace("\r\n", "\n")  # the form is as it was
+    # The same in code, as it stands (tests/test_code_of_a_call.py runs it).
+    for text in (
+        "--custom-attributes trace=7", "TargetModel=&quot;digits_v1.tar.gz&quot;",
+        "&#x27;Accept: text/csv&#x27;", "payload --raw --headers",
+        "content_type=&quot;text/csv&quot;",
+    ):  # fmt: skip
+        assert text in page
     call = Invocation.objects.get()
     assert (call.state, call.predictions) == (Invocation.State.DONE, [])
     assert not Picture.objects.exists()

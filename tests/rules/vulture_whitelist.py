@@ -166,6 +166,7 @@ _.should_append_slash
 
 # Fields that the API's answers alone have.
 _.same_as
+_.parts_ms
 
 # s3transfer reads it.
 _.max_in_memory_upload_chunks

@@ -1457,6 +1457,7 @@ class Timings(Record):
     sagemaker_ms: float | None
     load_ms: float | None
     ready_ms: float | None
+    fetch_ms: float | None = None
     decode_ms: float | None
     infer_ms: float | None
 
@@ -1484,6 +1485,7 @@ class Invocation(Record):
     number: int
     target_model: str
     variant: str
+    asked_variant: str = ""
     state: str
     cold: bool | None
     put_out: list[str]
@@ -1679,12 +1681,32 @@ class LatencyBar(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PartTimes(Record):
+    """Where the time of so many calls went, in ms on average; ``fetch`` None: in ``network``."""
+
+    calls: int
+    network: float
+    fetch: float | None
+    load: float
+    decode: float
+    infer: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartsByKind(Record):
+    """Of cold and of warm calls; None: none tells it."""
+
+    cold: PartTimes | None
+    warm: PartTimes | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment(ExperimentItem):
     """Many calls of several versions, and what came of them so far.
 
     ``latency_ms`` has ``all``, ``cold``, ``warm``, each with ``p50``, ``p90`` and ``p99``, and the
     same by target in ``targets``. ``targets`` and ``labels`` are by target, such as ``digits:2``,
-    and ``loads``: the seconds at which its model was loaded.
+    and ``loads``: the seconds at which its model was loaded. ``parts_ms``: where the time went.
     """
 
     latency_ms: dict[str, Any]
@@ -1693,6 +1715,7 @@ class Experiment(ExperimentItem):
     errors: dict[str, Any]
     histogram: list[LatencyBar]
     loads: dict[str, Any]
+    parts_ms: PartsByKind | None = None
 
     def wait(
         self,

@@ -2456,6 +2456,9 @@ def calls_list(
     most: Annotated[
         int, typer.Option("--most", metavar="N", min=1, help=_("At most so many."))
     ] = 20,
+    csv: Annotated[
+        bool, typer.Option("--csv", help=_("Print a CSV file, with where the time of each went."))
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -2466,7 +2469,7 @@ def calls_list(
         recalling.listing(
             endpoint=endpoint, model=model, state="failed" if failed else "", cold=cold,
             label=label, slower_than=slower_than, by=by, since=since, most=most,
-            json=json, quiet=quiet, timeout=timeout,
+            csv=csv, json=json, quiet=quiet, timeout=timeout,
         )  # fmt: skip
 
 

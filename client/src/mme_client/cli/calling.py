@@ -136,10 +136,13 @@ def _time_parts(answer: Invocation) -> list[tuple[str, float]]:
     if answer.cold and waited < _ROUNDED_MS:
         load = times.load_ms or 0.0 if times.ready_ms is None else times.ready_ms
         load = min(load, max(0.0, times.sagemaker_ms - inside))
+    rest = max(0.0, times.sagemaker_ms - inside - load)
+    fetch = min(times.fetch_ms or 0.0, rest)
     parts = [
         (_("portal"), times.portal_ms),
         (_("waiting for the model"), waited),
-        (_("network and SageMaker"), max(0.0, times.sagemaker_ms - inside - load)),
+        (_("network and SageMaker"), rest - fetch),
+        (_("fetching the archive, about"), fetch),
         (_("load"), load),
         (_("decoding"), times.decode_ms or 0.0),
         (_("inference"), times.infer_ms or 0.0),

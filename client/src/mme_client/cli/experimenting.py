@@ -189,6 +189,7 @@ def _show(portal: Portal, terminal: Terminal, found: Experiment) -> None:
         for key, label in (("all", _("all")), ("cold", _("cold")), ("warm", _("warm")))
     ]
     terminal.table((_("latency"), "p50", "p90", "p99"), rows)
+    _parts(terminal, found)
     by_target = []
     for target, one in found.targets.items():
         labels = list(found.labels.get(target, {}).items())
@@ -242,6 +243,23 @@ def _figure(kind: str, value: float | None) -> str:
         return ""
     shown = {"share": _percent, "ms": ms}.get(kind)
     return f"{value:.10g}" if shown is None else shown(value)
+
+
+def _parts(terminal: Terminal, found: Experiment) -> None:
+    """Where the time went, on average; nothing where no call tells it."""
+    told = found.parts_ms
+    kinds = [] if told is None else [(_("cold"), told.cold), (_("warm"), told.warm)]
+    rows = []
+    for name, one in kinds:
+        if one is not None:
+            parts = (one.network, one.fetch, one.load, one.decode, one.infer)
+            rows.append((name, *(ms(part) if part else "" for part in parts)))
+    if rows:
+        heads = (
+            _("where the time went (on average)"), _("network and SageMaker"), _("fetching"),
+            _("load"), _("decoding"), _("inference"),
+        )  # fmt: skip
+        terminal.table(heads, rows)
 
 
 def _histogram(terminal: Terminal, found: Experiment) -> None:

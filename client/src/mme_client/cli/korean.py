@@ -678,6 +678,12 @@ MESSAGES: dict[str, str] = {
     "expired": "만료됨",
     "revoked": "폐기됨",
     # --- calling.py ---
+    "Print a CSV file, with where the time of each went.": (
+        "각 호출의 시간 내역을 포함한 CSV 파일을 출력합니다."
+    ),
+    "where the time went (on average)": "시간 내역(평균)",
+    "fetching": "아카이브 가져오기",
+    "fetching the archive, about": "아카이브 가져오기(약)",
     "where the time went: {parts}": "시간 내역: {parts}",
     "waiting for the model": "모델 대기",
     "network and SageMaker": "네트워크와 SageMaker",
@@ -698,7 +704,7 @@ MESSAGES: dict[str, str] = {
         "MODEL 또는 --models가 필요합니다. 확인: mme invoke --help"
     ),
     "PICTURE is missing. See: mme invoke --help": "PICTURE가 필요합니다. 확인: mme invoke --help",
-    "--raw, --target and --variant do not go with --models, --csv or --truth.": (
+    "--raw and --target do not go with --models, --csv or --truth.": (
         "--raw와 --target은 --models, --csv, --truth와 함께 사용할 수 없습니다."
     ),
     "Comparisons of answers: list, look at, stop, delete them.": (

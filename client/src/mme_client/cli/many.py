@@ -154,12 +154,12 @@ def of_command_line(
             json=json, quiet=quiet, timeout=timeout,
         )  # fmt: skip
         return
-    if raw.wanted or target or variant:
-        said = _("--raw, --target and --variant do not go with --models, --csv or --truth.")
+    if raw.wanted or target:
+        said = _("--raw and --target do not go with --models, --csv or --truth.")
         raise WrongUse(said)
     invoke(
         endpoint, versions_of(models or model), pictures, truth=truth, top=top or 1, csv=csv,
-        json=json, quiet=quiet, timeout=timeout,
+        variant=variant, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
@@ -183,6 +183,7 @@ def invoke(
     truth: str,
     top: int,
     csv: bool,
+    variant: str = "",
     json: bool,
     quiet: bool,
     timeout: float | None,
@@ -202,7 +203,7 @@ def invoke(
     same = compared = wrong_calls = 0
     said = _("A call that has begun goes on in the portal; its answer is on the page Calls.")
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        calls = _Calls(portal, endpoint, versions, right)
+        calls = _Calls(portal, endpoint, versions, right, variant)
         if csv:
             head = [*_COLUMNS, *_OF_TRUTH] if right.known else list(_COLUMNS)
             terminal.line(csv_line(head))
@@ -234,12 +235,13 @@ class _Calls:
     """The calls of one command."""
 
     def __init__(
-        self, portal: Portal, endpoint: str, versions: Sequence[str], truth: Truth
+        self, portal: Portal, endpoint: str, versions: Sequence[str], truth: Truth, variant: str
     ) -> None:
         self._portal = portal
         self._endpoint = endpoint
         self._versions = versions
         self._truth = truth
+        self._variant = variant
         self._answered: set[str] = set()
 
     def lines(self, picture: str, *, as_they_come: bool) -> Iterator[Line]:
@@ -261,7 +263,9 @@ class _Calls:
             yield self._line(picture, self._versions[at], came)
 
     def _task(self, version: str, data: bytes, name: str) -> Callable[[], Invocation]:
-        return lambda: self._portal.invoke(self._endpoint, version, data, name=name)
+        return lambda: self._portal.invoke(
+            self._endpoint, version, data, name=name, variant=self._variant
+        )
 
     def _line(self, picture: str, version: str, came: Invocation | BaseException) -> Line:
         if isinstance(came, errors.ProblemError):

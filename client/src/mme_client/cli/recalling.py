@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mme_client.cli.many import csv_line
 from mme_client.cli.moments import past
-from mme_client.cli.running import running
+from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import at, ms
 from mme_client.cli.words import _
 
 if TYPE_CHECKING:
     from mme_client.cli.terminal import Terminal
     from mme_client.records import Invocation
+
+_TIMES = (
+    "portal_ms", "sagemaker_ms", "fetch_ms", "load_ms", "ready_ms", "decode_ms", "infer_ms",
+)  # fmt: skip
+_CSV = (
+    "id", "created_at", "endpoint", "version", "variant", "state", "by", "answer", "probability",
+    "cold", "latency_ms", *_TIMES, "error_code",
+)  # fmt: skip
 
 
 def listing(
@@ -26,11 +35,14 @@ def listing(
     by: str,
     since: str,
     most: int,
+    csv: bool,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """The latest calls that match."""
+    """The latest calls that match. Raises WrongUse."""
+    if csv and json:
+        raise WrongUse(_("Give one of --csv and --json."))
     begin = past(since).isoformat() if since else ""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         found = list(
@@ -42,6 +54,11 @@ def listing(
                 most,
             )
         )  # fmt: skip
+        if csv:
+            terminal.line(csv_line(_CSV))
+            for one in found:
+                terminal.line(csv_line(_cells(one)))
+            return
         headings = (
             _("id"), _("version"), _("endpoint"), _("answer"), _("time"), _("cold"), _("by"),
             _("when"),
@@ -60,6 +77,16 @@ def listing(
             for one in found
         ]
         terminal.listed(found, headings, rows, names=[one.id for one in found])
+
+
+def _cells(call: Invocation) -> list[Any]:
+    best = call.predictions[0] if call.predictions else None
+    return [
+        call.id, call.created_at.isoformat(), call.endpoint, f"{call.model}:{call.number}",
+        call.variant, call.state, call.created_by, best.label if best else None,
+        best.probability if best else None, call.cold, call.latency_ms,
+        *(getattr(call.timings, name) for name in _TIMES), call.error_code,
+    ]  # fmt: skip
 
 
 def repeat(id: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
