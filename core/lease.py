@@ -59,7 +59,11 @@ class LeaseQuerySet(models.QuerySet[Row]):
         mine = self.lease_columns(clock.now() + lease)
         if self.due().filter(pk=pk).update(**self.claim_columns(), **mine) != 1:
             return None
-        return self.filter(pk=pk, **mine).first()
+        return self.filter(pk=pk, **mine).alone()
+
+    def alone(self) -> Row | None:
+        """The row, where at most one is found: without the order, which is costly to make."""
+        return next(iter(self.order_by()), None)
 
     def held(self, row: Row) -> Self:
         """``row`` if its lease is still the one that it was claimed with, else nothing.

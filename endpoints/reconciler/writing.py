@@ -36,7 +36,7 @@ def write(run: Run) -> None:
     """Write the rows and events of a run, if it still has the lease; give the lease back."""
     now = clock.now()
     seen = run.endpoint
-    row = Endpoint.objects.held(seen).select_for_update().first()
+    row = Endpoint.objects.held(seen).select_for_update().alone()
     if row is None:
         logger.warning("endpoint %s: took too long; another worker goes on", seen)
         return
