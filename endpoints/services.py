@@ -951,9 +951,9 @@ def request_teardowns(
     actor: User | None,
     keep_config: bool = False,
     keep_model: bool = False,
-) -> None:
+) -> list[Endpoint]:
     """Request the teardown of several endpoints, whose names were typed: of all, or of none."""
-    for endpoint in sorted(endpoints, key=lambda one: one.pk):  # one order of locks
+    return [
         request_teardown(
             endpoint=endpoint,
             typed_name=endpoint.name,
@@ -961,6 +961,8 @@ def request_teardowns(
             keep_config=keep_config,
             keep_model=keep_model,
         )
+        for endpoint in sorted(endpoints, key=lambda one: one.pk)  # one order of locks
+    ]
 
 
 def check_now(*, endpoint: Endpoint) -> None:

@@ -48,5 +48,6 @@ urlpatterns = [
     path("<int:pk>/live/", views.endpoint_live, name="live"),
     path("<int:pk>/check/", views.check, name="check"),
     path("<int:pk>/teardown/", views.teardown, name="teardown"),
+    path("teardown/undo/", views.undo_teardowns, name="undo-teardowns"),
     path("<int:pk>/teardown/undo/", views.undo_teardown, name="undo-teardown"),
 ]

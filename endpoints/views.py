@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
+from django.utils.translation import ngettext, pgettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from activity.models import Event
@@ -908,9 +908,55 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _offer_undo(request: HttpRequest, row: Endpoint) -> None:
-    if row.may_be_undone and row.teardown_at is not None and row.teardown_at > clock.now():
+    if _may_undo(row):
         said = _("The teardown of %(name)s begins in a few seconds.") % {"name": row.name}
         ui.undo(request, said, reverse("endpoints:undo-teardown", args=[row.pk]))
+
+
+def _may_undo(row: Endpoint) -> bool:
+    return row.may_be_undone and row.teardown_at is not None and row.teardown_at > clock.now()
+
+
+def _offer_undo_of_many(request: HttpRequest, asked: list[Endpoint]) -> None:
+    rows = [row for row in asked if _may_undo(row)]
+    if not rows:
+        return
+    said = ngettext(
+        "The teardown of %(count)s endpoint begins in a few seconds.",
+        "The teardown of %(count)s endpoints begins in a few seconds.",
+        len(rows),
+    )
+    query = urlencode({"pk": [row.pk for row in rows]}, doseq=True)
+    url = f"{reverse('endpoints:undo-teardowns')}?{query}"
+    ui.undo(request, said % {"count": len(rows)}, url)
+
+
+def _chosen(given: QueryDict) -> list[int]:
+    """The keys of the endpoints that were ticked."""
+    pks = given.getlist("pk")
+    return [int(pk) for pk in pks if pk.isascii() and pk.isdigit() and len(pk) < 10]
+
+
+@require_POST
+@_may_tear_down
+def undo_teardowns(request: HttpRequest) -> HttpResponse:
+    """Want endpoints again whose teardown has not begun; what cannot be undone is said of each."""
+    undone = 0
+    for endpoint in Endpoint.objects.filter(pk__in=_chosen(request.GET)[:MOST_AT_ONCE]):
+        try:
+            services.undo_teardown(endpoint=endpoint, actor=actor(request))
+        except ValidationError as error:
+            messages.error(request, " ".join(error.messages))
+        else:
+            undone += 1
+    if undone:
+        said = ngettext(
+            "The teardown of %(count)s endpoint is undone.",
+            "The teardown of %(count)s endpoints is undone.",
+            undone,
+        )
+        messages.success(request, said % {"count": undone})
+    return redirect(ui.back(request, reverse("endpoints:list")))
 
 
 @require_POST
@@ -930,9 +976,7 @@ MOST_AT_ONCE = 20
 def teardown_of_many(request: HttpRequest) -> HttpResponse:
     """Say what of the chosen endpoints will be deleted; the user types their names to confirm."""
     given = request.POST if request.method == "POST" else request.GET
-    chosen = [
-        int(pk) for pk in given.getlist("pk") if pk.isascii() and pk.isdigit() and len(pk) < 10
-    ]
+    chosen = _chosen(given)
     living = Endpoint.objects.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT, pk__in=chosen)
     endpoints = list(living.order_by("name").prefetch_related("resources")[:MOST_AT_ONCE])
     for one in endpoints:
@@ -942,7 +986,8 @@ def teardown_of_many(request: HttpRequest) -> HttpResponse:
         return redirect("endpoints:list")
     form = TeardownOfManyForm(given if "typed_names" in given else None, endpoints=endpoints)
     if request.method == "POST" and form.is_valid():
-        services.request_teardowns(endpoints=endpoints, actor=actor(request), **form.kept)
+        asked = services.request_teardowns(endpoints=endpoints, actor=actor(request), **form.kept)
+        _offer_undo_of_many(request, asked)
         return redirect("endpoints:list")
     context = {
         "form": form,

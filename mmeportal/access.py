@@ -202,6 +202,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:check": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:teardown": Access(ADMIN, post=(400,)),
     "endpoints:undo-teardown": Access(ADMIN, get=(), post=(302,)),
+    "endpoints:undo-teardowns": Access(ADMIN, get=(), post=(302,)),
     "capacity:planner": Access(VIEWER),
     "capacity:warm": Access(VIEWER, post=(400,)),
     "capacity:keep-warm": Access(OPERATOR, get=(), post=(400,)),

@@ -15,13 +15,13 @@ from endpoints.services import ChangeNotAllowed, SettingsChange
 from endpoints.tests.test_endpoints_api import DEMO, Api
 
 Act = Callable[[Endpoint, User], Any]
-OWNER, CREATOR, STRANGER, ADMIN = "kim", "lee", "park", "choi"
+OWNER, CREATOR, OTHER, ADMIN = "kim", "lee", "park", "choi"
 
 
 @pytest.fixture
 def people(user_in: Any) -> dict[str, User]:
     """Three operators and an admin; ``user_in`` makes the roles."""
-    made = {name: User.objects.create_user(name) for name in (OWNER, CREATOR, STRANGER, ADMIN)}
+    made = {name: User.objects.create_user(name) for name in (OWNER, CREATOR, OTHER, ADMIN)}
     for name, user in made.items():
         user.groups.add(Group.objects.get(name="admin" if name == ADMIN else "operator"))
     return made
@@ -57,7 +57,7 @@ def _accept(endpoint: Endpoint, actor: User) -> None:
 
 
 def _give(endpoint: Endpoint, actor: User) -> None:
-    change = SettingsChange(owner=STRANGER)
+    change = SettingsChange(owner=OTHER)
     services.request_change(endpoint=endpoint, change=change, actor=actor)
 
 
@@ -83,8 +83,8 @@ def test_its_owner_and_admins_may(
 
 
 @each_act
-@pytest.mark.parametrize("who", [CREATOR, STRANGER])
-def test_who_created_it_for_somebody_else_may_as_little_as_a_stranger(
+@pytest.mark.parametrize("who", [CREATOR, OTHER])
+def test_who_created_it_for_somebody_else_may_as_little_as_any_other(
     kims: Endpoint, people: dict[str, User], act: Act, who: str
 ) -> None:
     with pytest.raises(ChangeNotAllowed, match="the owner of the endpoint"):
@@ -107,23 +107,23 @@ def test_nobodys_is_the_admins(kims: Endpoint, people: dict[str, User], act: Act
     Endpoint.objects.update(owner=None, created_by=None)
     row = Endpoint.objects.get()
     with pytest.raises(ChangeNotAllowed):
-        act(row, people[STRANGER])
+        act(row, people[OTHER])
     act(row, people[ADMIN])
 
 
 def test_the_rights_go_with_the_owner(kims: Endpoint, people: dict[str, User]) -> None:
     _give(kims, people[OWNER])
     row = Endpoint.objects.get()
-    assert row.owned_by == people[STRANGER]
+    assert row.owned_by == people[OTHER]
     with pytest.raises(ChangeNotAllowed):
         _pause(row, people[OWNER])
-    _pause(row, people[STRANGER])
+    _pause(row, people[OTHER])
 
 
 def test_others_may_change_the_rest_and_let_it_end_later(
     kims: Endpoint, people: dict[str, User]
 ) -> None:
-    for who in (CREATOR, STRANGER):
+    for who in (CREATOR, OTHER):
         change = SettingsChange(instance_count=2, owner=OWNER)  # as the form sends it
         services.request_change(endpoint=kims, change=change, actor=people[who])
     _end(kims, people[OWNER])
@@ -147,18 +147,18 @@ def test_who_creates_one_for_somebody_else_gives_the_rights_away(
 def test_a_plan_page_and_program_refuse_another_owner_with_the_same_sentence(
     kims: Endpoint, people: dict[str, User]
 ) -> None:
-    change = SettingsChange(owner=STRANGER)
+    change = SettingsChange(owner=OTHER)
     with pytest.raises(ChangeNotAllowed):
-        planning.plan_change(endpoint=kims, change=change, actor=people[STRANGER])
+        planning.plan_change(endpoint=kims, change=change, actor=people[OTHER])
     said = "Only admins, and the owner of the endpoint, may name another owner."
-    status, problem = Api(people[STRANGER]).ask("PATCH", DEMO, {"owner": STRANGER})
+    status, problem = Api(people[OTHER]).ask("PATCH", DEMO, {"owner": OTHER})
     assert (status, problem["type"].rpartition("/")[2]) == (403, "not-allowed")
     assert said in problem["detail"]
     client = Client()
-    client.force_login(people[STRANGER])
+    client.force_login(people[OTHER])
     page = client.get(f"{kims.get_absolute_url()}change/")
     given = {name: one for name, one in page.context["form"].initial.items() if one is not None}
-    given |= {"owner": STRANGER, "reason": "", "tags": "", "environment": ""}
+    given |= {"owner": OTHER, "reason": "", "tags": "", "environment": ""}
     answer = client.post(f"{kims.get_absolute_url()}change/", given)
     assert answer.status_code == 400
     assert said in " ".join(answer.context["form"].errors["owner"])

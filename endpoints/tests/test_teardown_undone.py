@@ -194,3 +194,25 @@ def test_the_operation(serving: Endpoint, user_in: Any) -> None:
     api.ask("POST", f"{DEMO}/teardown", {"name": "demo"})
     Endpoint.objects.update(teardown_at=None)
     assert api.ask("POST", f"{DEMO}/teardown/undo")[0] == 409
+
+
+def test_the_teardown_of_several_is_undone_by_one_click(
+    serving: Endpoint, client_of: Callable[[str], Client]
+) -> None:
+    other = Endpoint.objects.create(
+        name="other", state=Endpoint.State.IN_SERVICE, sagemaker_status="InService"
+    )
+    admin, pks = client_of("admin"), [serving.pk, other.pk]
+    given = {"pk": pks, "typed_names": "demo other"}
+    page = admin.post("/endpoints/teardown/", given, follow=True).content.decode()
+    assert "The teardown of 2 endpoints begins in a few seconds." in page
+    undo = f"/endpoints/teardown/undo/?pk={serving.pk}&pk={other.pk}"
+    assert f'action="{undo.replace("&", "&amp;")}"' in page
+    # Of one it has begun meanwhile: that is said, and the other one stays.
+    Endpoint.objects.filter(pk=other.pk).update(teardown_at=None)
+    page = admin.post(undo, follow=True).content.decode()
+    assert "The teardown of 1 endpoint is undone." in page
+    assert "other" in page
+    wanted = dict(Endpoint.objects.values_list("name", "wanted"))
+    assert wanted == {"demo": Endpoint.Wanted.PRESENT, "other": Endpoint.Wanted.ABSENT}
+    assert client_of("operator").post(undo).status_code == 403

@@ -325,6 +325,7 @@ PAGES_ALONE: dict[str, str] = {
     "models_catalog:same": "it changes nothing; a program knows which file it was sending",
     "models_catalog:restore": "it is the Undo of a button of the page Today",
     "endpoints:undo-postponed": "it is the Undo of a button; endpoints_expire sets any end date",
+    "endpoints:undo-teardowns": "it is endpoints_undo_teardown for each of them",
     "endpoints:teardown-of-many": "it is endpoints_teardown for each of them",
     "invocations:wrong": "a label is a person's judgement of a picture that is looked at",
     "invocations:test-set-undo": "it is the Undo of “Wrong?”",
