@@ -483,8 +483,10 @@ class Invocation(Leased):
 
     @property
     def load_ms(self) -> float | None:
-        """How long the container took to load the model, where this call waited for it."""
-        found = self.timings.get("load_ms") if self.cold else None
+        """How long this call waited for the model to be loaded, as in ``where_time_went``."""
+        if not self.cold:
+            return None
+        found = self.timings.get("ready_ms", self.timings.get("load_ms"))
         return float(found) if found is not None else None
 
     @property

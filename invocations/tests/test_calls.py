@@ -159,6 +159,11 @@ def test_the_answer_leads_and_labels_of_nothing_have_no_bar(
     ("cold", "timings", "says"),
     [
         (True, {"load_ms": 410.0}, "Cold start: the model was loaded for this call, 410 ms."),
+        (
+            True,
+            {"load_ms": 100.0, "ready_ms": 281.0},
+            "Cold start: the model was loaded for this call, 281 ms.",
+        ),
         (True, {}, "Cold start: the model was loaded for this call."),
         (False, {}, "Warm: the model was in memory already."),
     ],
