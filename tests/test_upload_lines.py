@@ -66,6 +66,25 @@ def _is(server: WebServer, name: str, path: Path) -> None:
     assert f"{len(data)} {hashlib.sha256(data).hexdigest()}" in found
 
 
+def test_an_empty_file_and_sizes_are_told_as_on_other_pages(page: Page) -> None:
+    drop(page, {"nothing.tar.gz": "", "sized.tar.gz": "1" * 38_852})
+    expect(line(page, "nothing.tar.gz")).to_contain_text(
+        "nothing.tar.gz is empty. Choose another file."
+    )
+    expect(line(page, "sized.tar.gz")).to_contain_text("37.9 KB")
+
+
+def test_a_file_that_was_chosen_before_the_script_came_is_taken(page: Page, tmp_path: Path) -> None:
+    held: list[Any] = []
+    page.route("**/upload*.js", lambda route: held.append(route))
+    page.goto(page.url, wait_until="commit")
+    choose(page, _file(tmp_path, "early.tar.gz", 2000))
+    wait_until(lambda: bool(held))
+    expect(page.locator("#lines > li")).to_have_count(0)
+    held[0].continue_()
+    expect(line(page, "early.tar.gz")).to_contain_text("2.0 KB")
+
+
 def test_three_files_that_are_dropped_become_three_versions(server: WebServer, page: Page) -> None:
     page.get_by_label("Version note").fill("of the night")
     # A name is text, whatever it looks like.

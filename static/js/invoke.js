@@ -58,11 +58,8 @@ function tellFolders(zone, files) {
 }
 
 function readable(bytes) {
-  const unit = bytes < 1e6 ? "kilobyte" : "megabyte";
-  const value = bytes / (bytes < 1e6 ? 1e3 : 1e6);
-  return new Intl.NumberFormat(document.documentElement.lang, {
-    style: "unit", unit, unitDisplay: "short", maximumFractionDigits: 1,
-  }).format(value);
+  const [value, unit] = bytes < 2 ** 20 ? [bytes / 2 ** 10, "KB"] : [bytes / 2 ** 20, "MB"]; // as the answer has it
+  return `${value.toFixed(1)} ${unit}`;
 }
 
 function take(files) {

@@ -20,9 +20,9 @@ const pause = (ms) => new Promise((done) => { setTimeout(done, ms); });
 const lines = []; // in the order of the page
 
 function readable(bytes) {
-  const units = ["B", "KB", "MB", "GB"];
+  const units = ["B", "KB", "MB", "GB"]; // of 1024 each, as the pages of the server write them
   let unit = 0;
-  while (bytes >= 1000 && unit < units.length - 1) { bytes /= 1000; unit += 1; }
+  while (bytes >= 1024 && unit < units.length - 1) { bytes /= 1024; unit += 1; }
   return `${bytes.toFixed(unit && bytes < 100 ? 1 : 0)} ${units[unit]}`;
 }
 
@@ -134,6 +134,7 @@ class Line {
     if (this.upload?.problem) return [this.upload.problem];
     if (this.state !== "new") return [];
     if (this.badName) return [tell("notNamed", { name: this.title })];
+    if (!this.total) return [tell("empty", { name: this.title })];
     if (this.said) return this.said;
     const { plan } = this;
     if (!plan || plan.name !== this.name || MODEL) return [];
@@ -579,11 +580,12 @@ async function isSame(line, file) {
 
 form.elements.store?.addEventListener("change", planSoon);
 
-input.addEventListener("change", () => {
+function takeChosen() {
   const files = [...input.files];
   input.value = ""; // the same one can be chosen again
   take(files);
-});
+}
+input.addEventListener("change", takeChosen);
 const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 for (const kind of ["dragenter", "dragover"]) {
   document.addEventListener(kind, (event) => {
@@ -652,3 +654,5 @@ if (single) {
 
 for (const upload of JSON.parse(form.dataset.unfinished)) add(new Line({ upload }));
 lookAfter();
+// Chosen before this script was there, or kept by the browser when the page was loaded anew.
+if (input.files.length) takeChosen();
