@@ -21,7 +21,7 @@ TEMPLATES: Final = {
     "user.permission_taken": _("Took the permission %(permission)s from %(name)s."),
     "user.superuser_given": _("Made %(name)s a superuser."),
     "user.superuser_taken": _("%(name)s is no longer a superuser."),
-    "user.password_changed": _("Changed the own password; other sessions of %(name)s ended."),
+    "user.password_changed": _("Changed their own password; other sessions of %(name)s ended."),
     "user.password_reset": _("Set a new password for %(name)s; its sessions ended."),
     "user.link_made": _("Made a link with which %(name)s can set a password."),
     "user.link_revoked": _("Revoked the link with which %(name)s could set a password."),

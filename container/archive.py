@@ -459,7 +459,7 @@ class _Tar:
         return ArtifactError(
             "not_tar",
             "The archive is gzip, but what is inside is not a tar archive: pack it with "
-            "`tar czf NAME.tar.gz`.",
+            "`tar -C FOLDER -czf NAME.tar.gz .`.",
         )
 
     def _unsound(self, why: str) -> ArtifactError:
@@ -634,7 +634,8 @@ def _read(
         magic = file.read(2)
         if magic != b"\x1f\x8b":
             raise ArtifactError(
-                "not_gzip", "The archive is not gzip: pack it with `tar czf NAME.tar.gz`."
+                "not_gzip",
+                "The archive is not gzip: pack it with `tar -C FOLDER -czf NAME.tar.gz .`.",
             )
         file.seek(0)
         tar = _Tar(_Unpacked(file, max_bytes + _SLACK_BYTES, max_bytes))

@@ -118,7 +118,7 @@ def test_the_own_password_is_told(ada: User) -> None:
         "new_password2": NEW_PASSWORD,
     }
     assert client.post("/password/", form).status_code == 302
-    assert _told() == [("ada", "Changed the own password; other sessions of ada ended.")]
+    assert _told() == [("ada", "Changed their own password; other sessions of ada ended.")]
 
 
 def test_commands_are_told_as_by_nobody(
