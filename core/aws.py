@@ -829,6 +829,11 @@ def _of_another(error: ServiceError, doing: Sentence | str) -> errors.AwsError:
     return errors.Throttled(said)
 
 
+def refused(code: str, message: str, operation: str) -> ClientError:
+    """What an answer says of a part of a request that was not done, as `translated` takes it."""
+    return ClientError({"Error": {"Code": code, "Message": message}}, operation)
+
+
 def from_client_error(error: ClientError, doing: Sentence | str) -> errors.AwsError:
     """Translate by AWS's error code; an unknown one becomes :class:`~core.errors.Invalid`."""
     detail: Any = error.response.get("Error", {})

@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from core import aws
 from core.errors import AlreadyExists, AwsError, NotFound
 from core.sentences import phrase
@@ -456,8 +454,7 @@ def delete_all(*, bucket: str, keys: Sequence[str]) -> None:
             )
             for kept in answer.get("Errors", []):
                 code, message = kept.get("Code", ""), kept.get("Message", "")
-                said = {"Error": {"Code": code, "Message": message}}
-                raise ClientError(said, "DeleteObjects")  # type: ignore[arg-type]
+                raise aws.refused(code, message, "DeleteObjects")
 
 
 def listing(
