@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.addresses import client_address
@@ -28,6 +29,13 @@ class OriginMiddleware:
 
 
 def _channel(request: HttpRequest) -> str:
-    if not request.path_info.startswith(PREFIX):
+    if not request.path_info.startswith(PREFIX) or _is_of_a_page(request):
         return "page"
     return "mme" if request.headers.get("User-Agent", "").startswith(_CLIENT) else "api"
+
+
+def _is_of_a_page(request: HttpRequest) -> bool:
+    """Whether a call of the API comes with a log-in of the pages: their scripts upload so."""
+    return "Authorization" not in request.headers and (
+        settings.SESSION_COOKIE_NAME in request.COOKIES
+    )

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import SetPasswordForm
 from django.contrib.auth.models import Group, User
@@ -319,14 +320,16 @@ def unlock(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def welcome(request: HttpRequest, secret: str) -> HttpResponse:
-    """Set a password with a link, without a log-in."""
+    """Set a password with a link, without a log-in, and log in."""
     try:
         user = links.find(secret)
         form = SetPasswordForm(user, request.POST if request.method == "POST" else None)
         if form.is_valid():
-            links.use(secret=secret, password=form.cleaned_data["new_password1"])
-            messages.success(request, _("Your password is set. Log in with it now."))
-            return redirect("login")
+            user = links.use(secret=secret, password=form.cleaned_data["new_password1"])
+            # Who has the link could log in with the password all the same.
+            login(request, user, backend=settings.AUTHENTICATION_BACKENDS[1])
+            messages.success(request, _("Your password is set, and you are logged in."))
+            return redirect("home")
     except links.Gone:
         return render(request, "accounts/link_gone.html", status=404)
     context = {"form": form, "person": user}

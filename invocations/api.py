@@ -398,7 +398,7 @@ def _called(
         raise Problem(refused.code, str(refused), headers=retry) from None
     if outcome.error is not None or outcome.answer is None:
         raise _problem(row, outcome.error)
-    set_header(request, "Server-Timing", _server_timing(_timings(row)))
+    set_header(request, "Server-Timing", _server_timing(row.times(None)))
     set_header(request, "MME-Invocation", str(row.uid))
     return row, outcome.answer
 
@@ -503,19 +503,6 @@ def _row(id: str) -> Invocation:
     return found
 
 
-def _timings(row: Invocation) -> dict[str, float | None]:
-    timings = row.timings
-    sagemaker_ms = timings.get("call_ms")
-    portal_ms = None
-    if row.latency_ms is not None and sagemaker_ms is not None:
-        portal_ms = max(0.0, row.latency_ms - sagemaker_ms - timings.get("waited_ms", 0.0))
-    return {
-        "portal_ms": portal_ms,
-        "sagemaker_ms": sagemaker_ms,
-        **{name: timings.get(name) for name in ("load_ms", "ready_ms", "decode_ms", "infer_ms")},
-    }
-
-
 def _network_ms(row: Invocation) -> float | None:
     """The usual network of warm calls, for a cold one; None also where the database is away.
 
@@ -557,7 +544,7 @@ def _shown(row: Invocation, network_ms: float | None) -> dict[str, Any]:
         "created_at": row.created_at,
         "created_by": row.created_by.get_username() if row.created_by else None,
         "latency_ms": row.latency_ms,
-        "timings": _timings(row) | {"fetch_ms": row.fetch_ms(network_ms)},
+        "timings": row.times(network_ms),
         "picture": sent,
         "error": None if said is None else str(said),
         "error_code": None if said is None else said.stable_code,

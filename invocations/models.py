@@ -504,6 +504,22 @@ class Invocation(Leased):
         spans = self.where_time_went(network_ms)
         return next((one.ms for one in spans if one.kind == "fetch"), 0.0)
 
+    def times(self, network_ms: float | None) -> dict[str, float | None]:
+        """The parts of its latency in ms, by the names that the API gives them; None: unknown.
+
+        ``network_ms``: as of `where_time_went`.
+        """
+        told = self.timings
+        sagemaker_ms, portal_ms = told.get("call_ms"), None
+        if self.latency_ms is not None and sagemaker_ms is not None:
+            portal_ms = max(0.0, self.latency_ms - sagemaker_ms - told.get("waited_ms", 0.0))
+        return {
+            "portal_ms": portal_ms,
+            "sagemaker_ms": sagemaker_ms,
+            **{name: told.get(name) for name in ("load_ms", "ready_ms", "decode_ms", "infer_ms")},
+            "fetch_ms": self.fetch_ms(network_ms),
+        }
+
     def where_time_went(self, network_ms: float | None = None) -> list["Span"]:
         """The latency in parts, as far as they are known; they add up to the whole.
 

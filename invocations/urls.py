@@ -47,6 +47,7 @@ _invoke = [
 ]
 _calls = [
     path("", views.calls, name="calls"),
+    path("export.csv", views.calls_csv, name="calls-csv"),
     path("<int:pk>/", views.result, name="result"),
     path("<int:pk>/thumbnail/", views.thumbnail, name="thumbnail"),
     path("<int:pk>/picture/", views.picture, name="picture"),

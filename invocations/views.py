@@ -9,20 +9,19 @@ from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.http import (
     Http404,
     HttpRequest,
     HttpResponse,
     HttpResponsePermanentRedirect,
     QueryDict,
+    StreamingHttpResponse,
 )
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import resolve, reverse
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 from django.views.decorators.cache import cache_control
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -31,15 +30,13 @@ from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.icons import drawing
 from core.permissions import actor, require_permission
-from core.tables import UP_TO_MANY, Choice, Column, Day, Search, Table
-from core.templatetags.portal import ms as as_time
 from core.ui import Tab
 from endpoints.models import Endpoint
 from invocations import (
     beside,
+    call_list,
     forgetting,
     given,
-    narrowing,
     offered,
     pictures_kept,
     samples,
@@ -388,43 +385,7 @@ def sample(request: HttpRequest, name: str) -> HttpResponse:
 @may_invoke
 def calls(request: HttpRequest) -> HttpResponse:
     """All calls that were made on these pages, newest first."""
-    named = Endpoint.objects.values_list("pk", "name").order_by("name", "pk")
-    # One probe of an index for each person, and not all calls.
-    callers = User.objects.filter(Exists(Invocation.objects.filter(created_by=OuterRef("pk"))))
-    table = Table(
-        request,
-        Invocation.objects.listed(),
-        columns=[
-            Column("picture", _("Picture"), hidden_label=True),
-            Column("answer", _("Answer")),
-            Column("version", _("Version"), sort=("version__model__name", "version__number")),
-            Column("endpoint", _("Endpoint"), sort="endpoint__name"),
-            Column("person", _("By"), sort="created_by__username"),
-            Column("when", _("When"), sort="created_at"),
-            Column(
-                "time", pgettext("how long a call took", "Time"), sort="latency_ms", numeric=True
-            ),
-            Column("cold", _("Cold or warm"), sort="cold"),
-            Column("again", ""),
-        ],
-        filters=[
-            Search("model", _("Model, version or alias"), narrow=narrowing.of_model),
-            Search("label", _("Answer"), narrow=narrowing.of_label),
-            Choice("endpoint", _("Endpoint"), named),
-            Choice("state", _("State"), Invocation.State.choices),
-            Choice("cold", _("Cold or warm"), [("1", _("Cold start")), ("0", _("Warm"))]),
-            Choice("by", _("Person"), callers.values_list("pk", "username"), field="created_by"),
-            Choice(
-                "slow",
-                pgettext("how long a call took", "Time"),
-                [(str(ms), _("from %(time)s") % {"time": as_time(ms)}) for ms in narrowing.SLOW_MS],
-                narrow=lambda rows, value: narrowing.slower_than(rows, float(value)),
-            ),
-            Day("day", _("Day"), "created_at"),
-        ],
-        default_sort="-when",
-        counts=UP_TO_MANY,
-    )
+    table = call_list.table(request)
     hashes = {call.picture_sha256 for call in table.rows} - {""}
     kept = set(Picture.objects.filter(sha256__in=hashes).values_list("sha256", flat=True))
     me = actor(request).pk
@@ -433,8 +394,20 @@ def calls(request: HttpRequest) -> HttpResponse:
         "kept": kept,
         "mine_href": f"{request.path}?by={me}",
         "only_mine": request.GET.get("by") == str(me),
+        "export_query": table.href(page=""),
+        "most_exported": call_list.MOST_EXPORTED,
     }
     return render(request, "invocations/calls.html", context)
+
+
+@require_safe
+@may_invoke
+def calls_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """The same calls as a CSV file."""
+    lines = call_list.exported(request)
+    answer = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = 'attachment; filename="calls.csv"'
+    return answer
 
 
 @require_safe

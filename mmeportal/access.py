@@ -225,6 +225,7 @@ ACCESS: dict[str, Access] = {
     "invocations:kept": Access(VIEWER, call=True),
     "invocations:sample": Access(VIEWER),
     "invocations:calls": Access(VIEWER),
+    "invocations:calls-csv": Access(VIEWER),
     "invocations:old-calls": Access(VIEWER, get=(308,), post=(308,)),
     "invocations:old-side": Access(VIEWER, get=(308,), post=(308,)),
     "invocations:old-side-of": Access(VIEWER, get=(308,), post=(308,), call=True),

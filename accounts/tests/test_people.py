@@ -64,7 +64,8 @@ def test_an_invited_person_chooses_a_password_once_and_logs_in(admin: Client) ->
     weak = guest.post(path, {"new_password1": "12345", "new_password2": "12345"})
     assert weak.status_code == 400
     done = guest.post(path, {"new_password1": GOOD, "new_password2": GOOD}, follow=True)
-    assert "Your password is set" in done.content.decode()
+    assert "Your password is set, and you are logged in." in done.content.decode()
+    assert done.wsgi_request.user == user
     user.refresh_from_db()
     assert user.check_password(GOOD)
     assert guest.get(path).status_code == 404

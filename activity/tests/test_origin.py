@@ -50,6 +50,13 @@ def test_by_the_api_and_by_mme(user_in: Callable[[str], User], agent: str, chann
     assert client.get("/api/v1/events?channel=window").status_code == 422
 
 
+def test_what_a_page_sends_to_the_api_is_of_the_page(client_of: Callable[[str], Client]) -> None:
+    client = client_of("operator")
+    answer = client.post("/api/v1/models", json.dumps(NEW), "application/json")
+    assert answer.status_code == 201, answer.content
+    assert newest().channel == "page"
+
+
 def test_on_a_page_and_by_the_portal_itself(db: None) -> None:
     wrong = {"username": "nobody", "password": "wrong"}
     Client().post("/login/", wrong, REMOTE_ADDR=ADDRESS)

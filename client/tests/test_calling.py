@@ -9,6 +9,7 @@ import pytest
 
 from client.tests.conftest import Ran
 from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
+from mme_client.cli import calling
 
 Mme = Callable[..., Ran]
 DOCUMENT = EXAMPLES["invocations_get"]["200"]
@@ -153,3 +154,11 @@ def test_raw_sends_what_was_said_and_tells_the_headers_beside_the_bytes(
     ran = mme("invoke", "demo", "digits:2", str(rows), "--type", "text/csv", url=fake.url)
     assert ran.code == 2
     assert "go with --raw" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [(1.0, "100.00%"), (0.99997, "> 99.99%"), (0.9999, "99.99%"), (0.0321, "3.21%")],
+)
+def test_what_is_not_quite_certain_is_not_told_as_certain(probability: float, said: str) -> None:
+    assert calling._share(probability) == said

@@ -1,6 +1,8 @@
 """The page of all calls, what an answer leads with, and errors in the reader's language."""
 
+import csv
 import html
+import io
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +14,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
+from accounts import roles
+from core import spreadsheet
 from core.palette import search
 from core.sentences import phrase
 from endpoints.models import Endpoint
+from invocations import call_list
 from invocations.models import Invocation, Picture
 from models_catalog.models import Version
 from tests.html import one_line
@@ -87,6 +92,60 @@ def test_all_calls_are_filtered_by_the_address(
     assert shown(mine[1]) == {"mine"}
     assert shown("day=2001-01-01") == set()
     assert shown("endpoint=nonsense&sort=nonsense") == set(rows)
+
+
+def _csv(client: Client, query: str = "") -> list[list[str]]:
+    answer = client.get(f"/calls/export.csv{query}")
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    return list(csv.reader(io.StringIO(text.removeprefix(spreadsheet.BYTE_ORDER_MARK))))
+
+
+def test_the_file_has_what_the_list_has(
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = client_of("viewer")
+    for ms in (8.0, 9.0, 10.0):
+        call(latency_ms=ms, timings={"call_ms": ms - 1, "load_ms": 40.0, "infer_ms": 3.0})
+    cold = call(
+        cold=True, latency_ms=200.0, timings={"call_ms": 199.0, "load_ms": 40.0, "ready_ms": 60.0}
+    )
+    call(predictions=[{"label": "=1+1", "probability": 0.5}], state="done")
+    head, formula, first, *others = _csv(client)
+    assert len(others) == 3
+    row = dict(zip(head, first, strict=True))
+    assert (row["id"], row["version"], row["cold"]) == (cold.uid, "digits:1", "True")
+    assert (row["latency_ms"], row["portal_ms"], row["load_ms"]) == ("200.0", "1.0", "40.0")
+    told = client.get(f"/api/v1/invocations/{cold.uid}").json()["timings"]
+    assert {name: row[name] for name in told} == {
+        name: "" if ms is None else str(ms) for name, ms in told.items()
+    }
+    assert row["fetch_ms"] not in ("", "0.0"), "by the usual network of the warm calls"
+    assert dict(zip(head, formula, strict=True))["answer"] == "'=1+1"
+    assert [line[0] for line in _csv(client, "?cold=1")[1:]] == [cold.uid]
+    assert "/calls/export.csv?cold=1" in _page(client, "/calls/?cold=1")
+
+    monkeypatch.setattr(call_list, "_AT_ONCE", 2)
+    assert len(_csv(client)) == 6
+    monkeypatch.setattr(call_list, "MOST_EXPORTED", 3)
+    *listed, last = _csv(client)[1:]
+    assert len(listed) == 3
+    assert last == ["Only the first 3 calls are in this file. Filters choose others."]
+
+
+def test_the_file_leaves_out_what_who_asks_may_not_see(
+    call: Callable[..., Invocation], user_in: Callable[[str], User], settings: Any
+) -> None:
+    settings.VIEWERS_SEE_ALL_CALLS = False
+    viewer = user_in("viewer")
+    roles.ensure_roles()
+    call(created_by=user_in("operator"))
+    mine = call(created_by=viewer)
+    client = Client()
+    client.force_login(viewer)
+    assert [line[0] for line in _csv(client)[1:]] == [mine.uid]
 
 
 def test_calls_are_repeated_and_put_side_by_side_from_the_list(

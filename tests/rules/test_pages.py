@@ -52,6 +52,7 @@ NOT_OURS = (
 #: Names of addresses that lead to a file and show no page.
 DOWNLOADS = {
     "activity:export",
+    "invocations:calls-csv",
     "models_catalog:download",
     "models_catalog:download-original",
     "invocations:test-set-download",

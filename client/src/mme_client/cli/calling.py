@@ -150,6 +150,12 @@ def _time_parts(answer: Invocation) -> list[tuple[str, float]]:
     return [(name, value) for name, value in parts if value >= _ROUNDED_MS]
 
 
+def _share(probability: float) -> str:
+    """As a percentage; what is not quite certain is not told as certain."""
+    shown = f"{probability:.2%}"
+    return "> 99.99%" if shown == "100.00%" and probability < 1 else shown
+
+
 def _show(terminal: Terminal, picture: str, answer: Invocation, top: int) -> None:
     how = {True: _("cold start"), False: _("warm"), None: ""}[answer.cold]
     parts = [
@@ -161,7 +167,7 @@ def _show(terminal: Terminal, picture: str, answer: Invocation, top: int) -> Non
     ]
     terminal.line("  ".join(filter(None, parts)))
     for one in answer.predictions[:top]:
-        terminal.line(f"  {one.probability:7.2%}  {one.label}")
+        terminal.line(f"  {_share(one.probability):>8}  {one.label}")
     if spent := _time_parts(answer):
         said = ", ".join(f"{name} {ms(value)}" for name, value in spent)
         terminal.line("  " + _("where the time went: {parts}").format(parts=said))
