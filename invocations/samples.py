@@ -52,6 +52,16 @@ def grouped() -> list[tuple[str, list[Sample]]]:
     return [(group, list(of)) for group, of in groupby(all_samples(), key=lambda s: s.group)]
 
 
+def that_fit(*models: str) -> list[Sample]:
+    """Those of groups that a model's name begins with: digit-3.png for the model digits.
+
+    All of them, where there is no such group: nobody knows then what the models are for.
+    """
+    every = all_samples()
+    fit = [one for one in every if any(name.startswith(one.group) for name in models)]
+    return fit or every
+
+
 def path_of(name: str) -> Path | None:
     """Where the sample of this name is; None for any other name, so also for ``../secret``."""
     if any(sample.name == name for sample in all_samples()):

@@ -349,7 +349,11 @@ def choices(one: Version, other: Version) -> Choices:
     if (one.bucket, one.prefix) == (other.bucket, other.prefix):
         serving = Endpoint.objects.serving().filter(bucket=one.bucket, prefix=one.prefix)
         endpoints = [endpoint for endpoint in serving if endpoint.serving]
-    return Choices(endpoints, _labelled(one, other).count(), len(samples.all_samples()))
+    return Choices(endpoints, _labelled(one, other).count(), len(_samples(one, other)))
+
+
+def _samples(one: Version, other: Version) -> list[samples.Sample]:
+    return samples.that_fit(one.model.name, other.model.name)
 
 
 def _labelled(one: Version, other: Version) -> Any:
@@ -459,7 +463,7 @@ def _pictures(
         if row.sha256 not in known:
             known.add(row.sha256)
             found.append(ComparedPicture(labelled=row, name=row.name, label=row.label))
-    for sample in samples.all_samples() if with_samples else ():
+    for sample in _samples(one, other) if with_samples else ():
         found.append(ComparedPicture(sample=sample.name, name=sample.name))
     return found[:MOST_PICTURES], max(0, len(found) - MOST_PICTURES)
 

@@ -108,6 +108,17 @@ def viewer(user_in: Callable[[str], User]) -> User:
     return user_in("viewer")
 
 
+def test_samples_of_other_models_are_left_out(
+    two: tuple[Version, Version], sample: bytes, viewer: User, tmp_path: Path
+) -> None:
+    (tmp_path / "cat-1.png").write_bytes(_png(4))
+    names = {row.name for row in _start(two, viewer).pictures.all()}
+    assert names == {"digit-3.png"}
+    assert side_by_side.choices(*two).samples == 1
+    (tmp_path / "digit-3.png").unlink()  # then nobody knows what fits
+    assert side_by_side.choices(*two).samples == 1
+
+
 def test_both_versions_are_called_with_each_picture_and_differences_come_first(
     two: tuple[Version, Version], models: Models, sample: bytes, viewer: User
 ) -> None:
