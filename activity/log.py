@@ -17,9 +17,9 @@ from django.utils.translation import gettext as _
 from activity import subjects
 from activity.models import Event, EventQuerySet
 from core import clock, spreadsheet
+from core.spreadsheet import MOST_EXPORTED
 from core.tables import Choice, Day, Search, Table
 
-MOST_EXPORTED = 10_000
 """Events in one file, the newest; filters choose others."""
 MOST_PEOPLE = 300
 PORTAL = "~portal"

@@ -6,6 +6,8 @@ from typing import Any
 
 #: A spreadsheet takes a cell that begins with one of these for a formula (OWASP: CSV Injection).
 FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+#: A file for spreadsheets has so many rows at most.
+MOST_EXPORTED = 10_000
 #: Tells Excel that the file is UTF-8.
 BYTE_ORDER_MARK = "\ufeff"
 

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from endpoints.end_dates import MAY_POSTPONE
 from endpoints.models import Budget, Endpoint
 from notices import kinds
-from notices.kinds import Act, Concern, api_path
+from notices.kinds import Concern, OfferedAct, api_path
 
 _VIEW = "endpoints.view_endpoint"
 
@@ -52,14 +52,14 @@ _EXPIRING = [
     "endpoint.idle_ends_in_an_hour",
     "endpoint.idle_unknown",
 ]
-_DAY_LONGER = Act(_("One day longer"), "postpone/", MAY_POSTPONE)
-_IDLE_DAY_LONGER = Act(_("One day longer"), "idle/postpone/", MAY_POSTPONE)
+_DAY_LONGER = OfferedAct(_("One day longer"), "postpone/", MAY_POSTPONE)
+_IDLE_DAY_LONGER = OfferedAct(_("One day longer"), "idle/postpone/", MAY_POSTPONE)
 _ACTS = {
     "endpoint.expires_in_a_day": _DAY_LONGER,
     "endpoint.expires_in_an_hour": _DAY_LONGER,
     "endpoint.idle_ends_in_a_day": _IDLE_DAY_LONGER,
     "endpoint.idle_ends_in_an_hour": _IDLE_DAY_LONGER,
-    "endpoint.pauses_in_an_hour": Act(_("Two hours longer"), "extend/", MAY_POSTPONE),
+    "endpoint.pauses_in_an_hour": OfferedAct(_("Two hours longer"), "extend/", MAY_POSTPONE),
 }
 _EXPIRED = ["endpoint.expired", "endpoint.idle_over"]
 _NOT_MADE = ["endpoint.update_refused", "endpoint.update_rolled_back"]

@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from core import spreadsheet
+from core.spreadsheet import MOST_EXPORTED
 from core.tables import UP_TO_MANY, Choice, Column, Day, Search, Table
 from core.templatetags.portal import ms as as_time
 from endpoints.models import Endpoint
 from invocations import narrowing
 from invocations.models import Invocation, InvocationQuerySet
 
-MOST_EXPORTED = 10_000
 _AT_ONCE = 500
 _TIMES = (
     "portal_ms", "sagemaker_ms", "fetch_ms", "load_ms", "ready_ms", "decode_ms", "infer_ms",

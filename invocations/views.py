@@ -30,6 +30,7 @@ from core.body_limits import accepts_body
 from core.errors import AwsError
 from core.icons import drawing
 from core.permissions import actor, require_permission
+from core.spreadsheet import MOST_EXPORTED
 from core.ui import Tab
 from endpoints.models import Endpoint
 from invocations import (
@@ -395,7 +396,7 @@ def calls(request: HttpRequest) -> HttpResponse:
         "mine_href": f"{request.path}?by={me}",
         "only_mine": request.GET.get("by") == str(me),
         "export_query": table.href(page=""),
-        "most_exported": call_list.MOST_EXPORTED,
+        "most_exported": MOST_EXPORTED,
     }
     return render(request, "invocations/calls.html", context)
 

@@ -32,7 +32,7 @@ class Concern:
 
 
 @dataclass(frozen=True)
-class Act:
+class OfferedAct:
     """What one click does about some news: on a page below that of its subject.
 
     Nothing is changed by looking at the page, as programs that read mails do. ``permission``: what
@@ -58,7 +58,7 @@ class NewsKind:
     codes: tuple[str, ...]
     permission: str
     concern: Callable[[Any], Concern]
-    acts: Mapping[str, Act]
+    acts: Mapping[str, OfferedAct]
 
 
 def api_path(*parts: str | int) -> str:
@@ -77,7 +77,7 @@ def register(
     *,
     permission: str,
     concern: Callable[[Any], Concern],
-    acts: Mapping[str, Act] | None = None,
+    acts: Mapping[str, OfferedAct] | None = None,
 ) -> None:
     """Make a kind known; ``label`` may be lazy, to be in the reader's language.
 
@@ -101,7 +101,7 @@ def of_event(code: str) -> NewsKind | None:
     return _by_code.get(code)
 
 
-def act_of(code: str) -> Act | None:
+def act_of(code: str) -> OfferedAct | None:
     """What one may do about an event at once."""
     kind = _by_code.get(code)
     return None if kind is None else kind.acts.get(code)
