@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import threading
 import time
 from typing import Any
 
@@ -106,14 +107,17 @@ class StretchTask:
 
     may_wait = False
 
-    def __init__(self, channel: "PortalChannel", request: Request) -> None:
+    def __init__(
+        self, channel: "PortalChannel", request: Request, stretch: tuple[dict[str, Any], Any]
+    ) -> None:
         self._channel = channel
         self._request = request
+        self._stretch = stretch
         channel.server.handing_on.add(self)
 
     def service(self) -> None:
         try:
-            self._channel.hand_on(self._request)
+            self._channel.hand_on(self._request, *self._stretch)
         finally:
             self._channel.server.handing_on.discard(self)
 
@@ -131,7 +135,13 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         super().__init__(server, sock, addr, adj, map=map)
+        # Waitress's own, but its thread may take it again: where a client is gone, sending
+        # 100 Continue under it closes the connection.
+        self.requests_lock = threading.RLock()
         self.waiting_for_guard = False
+        self._stretch_under_way = False
+        self._stretch_refused = False
+        self._answer_waits = False  # for the stretch that is under way
         self._quiet_since = time.monotonic()  # since the last request; bytes alone do not count
         self._served = False
         self._counted: Request | None = None
@@ -180,7 +190,10 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
     def received(self, data: bytes) -> bool:
         """Take bytes; start the check of a request that needs it."""
         try:
-            taken = bool(super().received(data))
+            with self.requests_lock:
+                if self._stretch_refused:
+                    return False  # what follows is the rest of its body, and no request
+                taken = bool(super().received(data))
         except OSError as error:
             self._refuse_no_space(error)
             return True
@@ -191,11 +204,26 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
             self.waiting_for_guard = True
             self.server.add_task(GuardTask(self, request))
         elif request is not None and request.stretch_bytes >= STRETCH_BYTES:
-            self.waiting_for_guard = True
-            self.server.add_task(StretchTask(self, request))
+            with self.requests_lock:
+                if self.request is request:  # and was not refused meanwhile
+                    self._stretch_is_full(request)
         else:
             self.waiting_for_guard = False
         return taken
+
+    def _stretch_is_full(self, request: Request) -> None:
+        """Hand on what has arrived, and read on; or stop reading until the one before has arrived.
+
+        So a connection takes no more memory or disk than two stretches. Under ``requests_lock``.
+        """
+        self.waiting_for_guard = self._stretch_under_way
+        if not self._stretch_under_way:
+            self._hand_on_soon(request)
+
+    def _hand_on_soon(self, request: Request) -> None:
+        self._stretch_under_way = True
+        environ = request.environ(self.server.effective_port, self.addr[0])
+        self.server.add_task(StretchTask(self, request, request.take_stretch(environ)))
 
     def _refuse_no_space(self, error: OSError) -> None:
         """Refuse a request whose body cannot be written to the disk, and free its part."""
@@ -276,34 +304,49 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         else:
             request.close()  # the connection ended before there was a slot to release
 
-    def hand_on(self, request: Request) -> None:
+    def hand_on(self, request: Request, environ: dict[str, Any], buffer: Any) -> None:
         """Pass what has arrived of a body to the portal, as a request of its own, in a thread.
 
-        Nothing is read meanwhile, so a connection takes no more memory or disk than one stretch,
-        and a slow one holds no thread. What the portal refuses ends the whole request. Where the
-        connection is cut, this is the last stretch.
+        The next bytes are read meanwhile, up to as many again; a slow connection holds no thread.
+        What the portal refuses ends the whole request. Where the connection is cut, what arrived
+        after these bytes is the last stretch.
         """
         try:
-            answer = self._portal_says(request)
+            refused = self._portal_says(environ, buffer)
         except Exception:
             log.exception("A stretch of %s was not taken.", request.path)
-            answer = refusal(500, "", recipient=request.recipient)
-        self._body_mark = None  # the client could send nothing meanwhile
-        if not self.connected:
-            request.close()
-        elif answer is not None:
-            self._refuse(request, answer)
-        else:
-            self.waiting_for_guard = False
+            refused = refusal(500, "", recipient=request.recipient)
+        with self.requests_lock:
+            self._stretch_under_way = False
+            self._body_mark = None  # the client could perhaps send nothing meanwhile
+            if not self.connected:
+                if refused is None and request.stretch_bytes:
+                    self._hand_on_soon(request)
+                elif self.request is request:
+                    request.close()
+            elif refused is not None:
+                self._refuse_stretch(request, refused)
+            elif self.waiting_for_guard:
+                self._stretch_is_full(request)
+            if self._answer_waits and not self._stretch_under_way:
+                self._answer_waits = False
+                self.server.add_task(self)
         if self.connected:
             self.server.pull_trigger()
-        elif not self.waiting_for_guard:
-            request.close()  # it was cut in between
 
-    def _portal_says(self, request: Request) -> Refusal | None:
+    def _refuse_stretch(self, request: Request, answer: Refusal) -> None:
+        """Refuse a request of which a stretch was refused. Under ``requests_lock``."""
+        self._stretch_refused = True
+        request.refuse(answer)
+        if self.request is request:  # else all of it has arrived, and it waits to be answered
+            self.request = None
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                self.server.add_task(self)
+        self.waiting_for_guard = False
+
+    def _portal_says(self, environ: dict[str, Any], buffer: Any) -> Refusal | None:
         """The answer to a stretch, where it is a refusal."""
-        environ = request.environ(self.server.effective_port, self.addr[0])
-        environ, buffer = request.take_stretch(environ)
         began: list[tuple[str, list[tuple[str, str]]]] = []
         try:
             answer = self.server.application(
@@ -338,7 +381,11 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
             return bool(super()._flush_some(do_close=do_close))
 
     def service(self) -> None:
-        """Respond to the oldest request."""
+        """Respond to the oldest request; after the stretch of it that is under way."""
+        with self.requests_lock:
+            if self._stretch_under_way:
+                self._answer_waits = True
+                return
         refused = self.requests[0].error is not None
         if refused and self._drained is None:
             self._drain_until = float("inf")
@@ -375,13 +422,13 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         """
         super().handle_close()
         request = self.request
-        if request is None or self.waiting_for_guard:
-            return
-        if request.stretch_bytes:
-            self.waiting_for_guard = True
-            self.server.add_task(StretchTask(self, request))
-        else:
-            request.close()
+        with self.requests_lock:
+            if request is None or self.waiting_for_guard or self._stretch_under_way:
+                return
+            if request.stretch_bytes:
+                self._hand_on_soon(request)
+            else:
+                request.close()
 
     # --- rates and timeouts ------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class Guard:
         if length is not None and length > limit.size:
             return refusal(413, limit.too_large(), recipient=recipient)
         in_stretches = limit.in_stretches and length is not None and _may_be_split(environ)
-        kept = min(length or 0, STRETCH_BYTES) if in_stretches else length or 0
+        kept = min(length or 0, 2 * STRETCH_BYTES) if in_stretches else length or 0
         if self._lacks_disk_space(kept):
             message = _(
                 "The portal's disk is full, or too full for this file. "
