@@ -62,7 +62,7 @@ def _make_user(page: Page, name: str, role: str) -> None:
     guest.get_by_label("New password", exact=True).fill(PASSWORD)
     guest.get_by_label("New password confirmation").fill(PASSWORD)
     guest.get_by_role("button", name="Set the password").click()
-    expect(guest.get_by_role("main")).to_contain_text("Your password is set")
+    expect(guest.get_by_role("banner")).to_contain_text(name)
     guest.close()
     page.goto("/people/")
     expect(page.get_by_role("main")).to_contain_text(name)
