@@ -1,6 +1,7 @@
 """The four steps from an upload to its first call, which Today shows until a user has made them.
 
-They end with a cookie, so that the page asks the database for them no longer.
+Who may call models and upload none has one step, the first call. They end with a cookie, so that
+the page asks the database for them no longer.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 from core import where
 from endpoints.attention import running
 from invocations.models import Invocation
+from invocations.panels import MAY_INVOKE
 from models_catalog.models import Version
 
 COOKIE_AGE_S = 365 * 24 * 3600
@@ -36,12 +38,15 @@ class Step:
 
 
 def wanted(request: HttpRequest, user: User) -> bool:
-    """Whether ``user`` may upload, and neither made the steps nor hid them in this browser."""
-    return request.COOKIES.get(_cookie()) != str(user.pk) and user.has_perm(MAY_UPLOAD)
+    """Whether ``user`` may make steps, and neither made them nor hid them in this browser."""
+    may = user.has_perm(MAY_UPLOAD) or user.has_perm(MAY_INVOKE)
+    return may and request.COOKIES.get(_cookie()) != str(user.pk)
 
 
 def steps(request: HttpRequest, user: User) -> list[Step]:
-    """The steps; empty where ``user`` has called an own model already."""
+    """The steps; empty where ``user`` has called an own model already, or any who uploads none."""
+    if not user.has_perm(MAY_UPLOAD):
+        return _first_call(request, user)
     version = _furthest(user)
     if version is not None and version.own_called:
         return []
@@ -70,6 +75,18 @@ def steps(request: HttpRequest, user: User) -> list[Step]:
             _("Call the model"),
         ),
     ]
+
+
+def _first_call(request: HttpRequest, user: User) -> list[Step]:
+    if Invocation.objects.filter(created_by=user, state=Invocation.State.DONE).exists():
+        return []
+    if any(one.serving for one in running(request)):
+        text = _("Choose a model and a picture, or a sample, and see what the model says of it.")
+        url = reverse("invocations:page")
+    else:
+        text = _("No endpoint is in service. Ask an operator to create one; then choose a picture.")
+        url = ""
+    return [Step(_("Call a model"), text, False, url, _("Call a model"))]
 
 
 def _furthest(user: User) -> Any:

@@ -319,5 +319,18 @@ def test_the_steps_can_be_hidden_by_each_user(operator: User) -> None:
     assert len(_states(_page(client))) == 4
 
 
-def test_who_may_not_upload_has_no_steps(client_of: Callable[[str], Client]) -> None:
-    assert _states(_page(client_of("viewer"))) == []
+def test_who_may_not_upload_has_one_step_until_the_first_call(
+    user_in: Callable[[str], User],
+) -> None:
+    viewer = user_in("viewer")
+    client = _client(viewer)
+    page = _page(client)
+    assert _states(page) == ["todo"]
+    assert "No endpoint is in service. Ask an operator to create one" in page
+    endpoint = Endpoint.objects.create(name="demo", state=Endpoint.State.IN_SERVICE)
+    page = _page(client)
+    assert "Your first call" in page
+    assert 'href="/invoke/">Call a model</a>' in " ".join(page.split())
+    version = _version("digits", state=Version.State.READY)
+    _call(version, endpoint, created_by=viewer, state=Invocation.State.DONE)
+    assert _states(_page(client)) == []
