@@ -459,7 +459,8 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
             self._body_mark = (request, now, request.body_bytes_received)
 
     def _check_headers(self, now: float, request: Request | None, *, full: bool) -> None:
-        if request is not None:
+        # Line ends alone are no request: who drips them would begin another one each time.
+        if request is not None and request.has_begun:
             since, most = request.began, HEADERS_S
         else:
             since, most = self._quiet_since, self.server.keep_alive_s if self._served else HEADERS_S

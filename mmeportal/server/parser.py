@@ -54,6 +54,11 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
         return bool(self.headers_finished and not self.completed)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether anything but line ends has come of it, which a client may send before it."""
+        return bool(self.headers_finished or self.header_plus.strip())
+
+    @property
     def stretch_bytes(self) -> int:
         """Of a body that is taken in stretches: how much of it waits to be handed on; else 0."""
         if self.approval is None or not self.approval.in_stretches or not self.in_body:

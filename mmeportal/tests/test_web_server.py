@@ -18,7 +18,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from waitress.adjustments import Adjustments
 
+from mmeportal.server.channel import PortalChannel
+from mmeportal.server.parser import Request
 from mmeportal.tests.web_server import PASSWORD, WebServer, ended, head, rest, token_of
 from tests.servers import free_port, running, wait_until
 
@@ -164,6 +167,23 @@ def slow(server: WebServer) -> Iterator[Slow]:
 def test_clients_that_drip_a_byte_now_and_then_are_closed(slow: Slow) -> None:
     for client in slow.dripping:
         rest(client)  # a server that does not close it makes this time out
+
+
+def test_line_ends_alone_are_no_request_that_begins() -> None:
+    """Who drips them would have a new one at each check, which never is too old."""
+    request = Request(Adjustments())
+    request.received(b"\r\n")
+    channel = object.__new__(PortalChannel)
+    channel.will_close, channel._served, channel._quiet_since = False, False, 0.0
+    request.began = 100.0
+    channel._check_headers(100.5, request, full=False)
+    assert channel.will_close
+    channel.will_close = False
+    request.received(b"GET / HTTP/1.1\r\n")
+    channel._check_headers(100.5, request, full=False)
+    assert not channel.will_close
+    channel._check_headers(111.0, request, full=False)
+    assert channel.will_close
 
 
 def test_a_client_that_takes_its_answer_slowly_is_closed(server: WebServer, slow: Slow) -> None:

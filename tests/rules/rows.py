@@ -22,7 +22,7 @@ from PIL import Image
 from accounts.models import PasswordLink, PeopleGroup, Preferences, Token
 from activity import sealing
 from activity.models import Event
-from core import clock
+from core import clock, guarded
 from core.models import RepeatableCall
 from endpoints.alarm_presets import AlarmKind
 from endpoints.models import (
@@ -228,6 +228,7 @@ def models_shown() -> list[type[AnyModel]]:
     return [*ours, *SHOWN_TOO]
 
 
+@guarded.as_portal()  # a request whose answer nobody closed may have left its reader
 def build(count: int, *, owner: User, samples: Path) -> Rows:
     """Make ``count`` rows of everything, all of them ``owner``'s; what hangs on others, too.
 
