@@ -327,7 +327,7 @@ def welcome(request: HttpRequest, secret: str) -> HttpResponse:
         if form.is_valid():
             user = links.use(secret=secret, password=form.cleaned_data["new_password1"])
             # Who has the link could log in with the password all the same.
-            login(request, user, backend=settings.AUTHENTICATION_BACKENDS[1])
+            login(request, user, backend="accounts.backends.PortalBackend")
             messages.success(request, _("Your password is set, and you are logged in."))
             return redirect("home")
     except links.Gone:
