@@ -1,9 +1,9 @@
 """What was looked up is remembered for a second: a change counts everywhere within that time."""
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from core import guarded
@@ -36,9 +36,9 @@ class Remembered(Generic[K, V]):
         mine = (None if self._for_all else guarded.hidden(), key)
         with self._lock:
             kept = self._kept.get(mine)
-        if kept is not None and monotonic() < kept[0]:
+        if kept is not None and time.monotonic() < kept[0]:
             return kept[1]
-        until = monotonic() + self._keep_s  # from before it is looked up
+        until = time.monotonic() + self._keep_s  # from before it is looked up
         found = find()
         with self._lock:
             if found is None:

@@ -279,7 +279,7 @@ def test_a_version_is_remembered_for_a_second_and_what_may_move_never(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [time.monotonic()]
-    monkeypatch.setattr("core.remembered.monotonic", lambda: now[0])
+    monkeypatch.setattr("core.remembered.time.monotonic", lambda: now[0])
     assert ask(body=png()).status_code == 200
     ask(path=f"{CALLS}?model=digits", body=png())
     made = make_version(number=2)
@@ -300,7 +300,7 @@ def test_what_was_remembered_is_looked_up_again_after_its_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("core.remembered.monotonic", lambda: now[0])
+    monkeypatch.setattr("core.remembered.time.monotonic", lambda: now[0])
     kept: remembered.Remembered[str, int] = remembered.Remembered(most=2)
     assert [kept.get("a", lambda: None), kept.get("a", lambda: 1), kept.get("a", lambda: 2)] == [
         None,

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import roles, token_auth, tokens
-from core import aws
+from core import aws, remembered
 from core.api.caller import Scope
 from mmeportal.access import QUERIES
 from tests.rules import rows
@@ -29,7 +29,12 @@ class _NoLines:
 
 @pytest.fixture
 def admin(
-    db: None, tmp_path: Path, settings: Any, user_in: Any, monkeypatch: pytest.MonkeyPatch
+    db: None,
+    tmp_path: Path,
+    settings: Any,
+    user_in: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    remembering: None,
 ) -> User:
     """Who owns all rows."""
     monkeypatch.setattr(aws, "logs", _NoLines)
@@ -50,6 +55,8 @@ def _queries(count: int, admin: User, samples: Path) -> dict[str, list[str]]:
                 continue
             url = subject.url(built) + _all_of(subject)
             ask = {"headers": {"Authorization": f"Bearer {secret}"}}
+            for kept in remembered.ALL:
+                kept.clear()
             client.get(url, **ask)  # what is kept in memory (content types) is there now
             cache.clear()
             token_auth.CACHE.clear()

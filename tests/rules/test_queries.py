@@ -5,7 +5,6 @@ Where a page needs more, its entry in mmeportal/access.py says how many, and why
 
 from itertools import product
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -35,15 +34,9 @@ QUESTIONS = {
 
 
 @pytest.fixture
-def pages(
-    db: None, tmp_path: Path, settings: Any, user_in: Any, monkeypatch: pytest.MonkeyPatch
-) -> "Pages":
+def pages(db: None, tmp_path: Path, settings: Any, user_in: Any, remembering: None) -> "Pages":
     """The pages as an admin sees them; Django's admin as a superuser does."""
     settings.SAMPLES_DIR = str(tmp_path)
-    # What is remembered for a second is so until the page was asked for twice: on a busy machine
-    # that takes longer, and some pages would need a query more.
-    stopped = monotonic()
-    monkeypatch.setattr(remembered, "monotonic", lambda: stopped)
     return Pages(user_in(roles.ADMIN), user_in("superuser"), tmp_path)
 
 
