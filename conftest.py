@@ -25,13 +25,15 @@ LONGEST_ID = 100
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--quick", action="store_true", help="only tests that start no process")
+    parser.addoption("--quick", action="store_true", help="only quick tests that start no process")
+    parser.addoption("--no-processes", action="store_true", help="only tests that start no process")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     catalogs.compile_changed()  # before Django reads them
-    if config.getoption("--quick"):
-        config.pluginmanager.register(quick.NoProcesses(), "no-processes")
+    if config.getoption("--quick") or config.getoption("--no-processes"):
+        left_out = quick.MARKS | ({"not_quick"} if config.getoption("--quick") else set())
+        config.pluginmanager.register(quick.NoProcesses(left_out), "no-processes")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -22,7 +22,7 @@ def main() -> int:
     if not postgresql.installed():
         sys.exit("PostgreSQL is not installed here (Debian: apt-get install postgresql).")
     with postgresql.server() as url:
-        pytest = [sys.executable, "-m", "pytest", "--quick", "-n", "2", "-q"]
+        pytest = [sys.executable, "-m", "pytest", "--no-processes", "-n", "2", "-q"]
         environment = os.environ | {"DATABASE_URL": url}
         chosen = sys.argv[1:] or list(APPS)
         return subprocess.run([*pytest, *chosen], env=environment, check=False).returncode

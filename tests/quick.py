@@ -1,4 +1,6 @@
-"""`make quick`: the tests that start no process, and are not marked ``slow``.
+"""`make quick`: the tests that start no process, and are marked neither ``slow`` nor ``not_quick``.
+
+`make test-postgresql` leaves out as much, but for those marked ``not_quick``.
 
 A test is marked ``processes`` by itself where its code, its fixtures' or that of the helpers they
 call names ``subprocess``, ``multiprocessing`` or Playwright. Where only the program that is tested
@@ -11,7 +13,7 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -102,9 +104,13 @@ def mark(items: list[pytest.Item]) -> None:
 
 
 class NoProcesses:
-    """The plugin of ``--quick``: leaves out what is marked, and fails what starts a process."""
+    """The plugin of ``--quick`` and ``--no-processes``: fails what starts a process.
 
-    def __init__(self) -> None:
+    It leaves out the tests that have one of the marks ``left_out``.
+    """
+
+    def __init__(self, left_out: Set[str] = frozenset(MARKS)) -> None:
+        self._left_out = left_out
         self._running: str | None = None
         self._started: list[str] = []
         for module, name in _STARTS:
@@ -132,7 +138,7 @@ class NoProcesses:
         quick: list[pytest.Item] = []
         slow: list[pytest.Item] = []
         for item in items:
-            marked = any(item.get_closest_marker(mark) for mark in MARKS)
+            marked = any(item.get_closest_marker(mark) for mark in self._left_out)
             (slow if marked else quick).append(item)
         if slow:
             config.hook.pytest_deselected(items=slow)

@@ -133,6 +133,7 @@ def answers(
     return found
 
 
+@pytest.mark.not_quick
 def test_the_examples_are_what_the_portal_answers(answers: dict[str, dict[str, Any]]) -> None:
     text = json.dumps(answers, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     if os.environ.get("MME_WRITE_EXAMPLES"):
@@ -141,6 +142,7 @@ def test_the_examples_are_what_the_portal_answers(answers: dict[str, dict[str, A
     assert api.EXAMPLES.read_text(encoding="utf-8") == text, "Run `make openapi`."
 
 
+@pytest.mark.not_quick
 def test_every_example_is_in_the_document_and_fits_its_schema() -> None:
     document = api.api.get_openapi_schema()
     seen = 0

@@ -49,6 +49,7 @@ def test_pages_that_look_alike_are_of_one_kind(path: str, expected: str) -> None
     assert kind(path) == expected
 
 
+@pytest.mark.not_quick
 def test_a_sheet_shows_every_page(tmp_path: Path) -> None:
     shots = [(f"/{n}/", Image.new("RGB", (1280, 800), "red")) for n in range(7)]
     sheet(shots, 1280, tmp_path / "sheet.jpg")

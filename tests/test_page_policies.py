@@ -301,6 +301,7 @@ def test_back_after_a_log_out_shows_nothing_of_before(
             expect(page.get_by_text("viewer-user")).to_have_count(0)
 
 
+@pytest.mark.not_quick
 def test_what_each_answer_says_of_itself(client_of: Callable[[str], Client], settings: Any) -> None:
     client = client_of("admin")
     for address in ("/", "/models/", "/invoke/", "/activity/", "/status/", "/admin/", "/nope/"):

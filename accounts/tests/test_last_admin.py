@@ -90,6 +90,7 @@ def test_the_last_admin_cannot_make_its_password_unusable(root: User) -> None:
     assert _same(root)
 
 
+@pytest.mark.not_quick
 def test_nobody_demotes_deactivates_or_deletes_itself_though_there_are_others(
     root: User, other: User
 ) -> None:
@@ -148,6 +149,7 @@ def test_one_of_two_can_go(root: User, other: User) -> None:
     assert not User.objects.filter(username="other").exists()
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db(transaction=True)
 def test_two_admins_who_demote_each_other_at_the_same_time_leave_one() -> None:
     roles.ensure_roles()

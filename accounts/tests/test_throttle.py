@@ -82,6 +82,7 @@ def test_a_pause_of_one_name_and_address_hurts_no_other_name_and_no_other_addres
     assert log_in("ada").status_code == 429
 
 
+@pytest.mark.not_quick
 def test_one_address_that_tries_many_names_is_paused_as_a_whole(
     ada: User, log_in: LogIn, looked_at: list[str]
 ) -> None:
@@ -105,6 +106,7 @@ def test_who_has_an_account_cannot_wipe_out_the_failures_of_its_address(
     assert statuses == [400] * 49 + [429] * 11
 
 
+@pytest.mark.not_quick
 def test_a_user_who_gets_it_right_in_time_begins_anew(ada: User, log_in: LogIn) -> None:
     for _ in range(3):
         for _ in range(4):
@@ -133,6 +135,7 @@ def test_a_pause_ends_when_it_was_said_to_end_whatever_was_tried_meanwhile(
     assert log_in("ada").status_code == 302
 
 
+@pytest.mark.not_quick
 def test_failures_far_apart_are_no_attack(ada: User, log_in: LogIn) -> None:
     for _ in range(12):
         assert log_in("ada", "wrong").status_code == 400

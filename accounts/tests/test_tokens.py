@@ -455,6 +455,7 @@ def test_a_database_that_is_busy_is_told_as_such(
     assert answer.headers["Retry-After"]
 
 
+@pytest.mark.not_quick
 def test_many_threads_use_one_token_at_once(
     transactional_db: None, user_in: UserIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,7 @@ def test_no_name_writes_a_line_of_its_own_into_the_log(
     assert not any("\n" in line or "\r" in line for line in lines())
 
 
+@pytest.mark.not_quick
 def test_a_flood_from_many_addresses_does_not_fill_the_log_of_events(
     ada: User, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

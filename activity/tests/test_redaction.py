@@ -45,6 +45,7 @@ def _everything() -> str:
     return json.dumps(found, default=str, ensure_ascii=False).casefold()
 
 
+@pytest.mark.not_quick
 def test_it_is_found_and_taken_out_wherever_it_stands(admin: User, version: Version) -> None:
     record(
         action="version.rejected", subject=version, actor=None,
@@ -170,6 +171,7 @@ def test_every_column_of_free_text_is_known() -> None:
     assert free - known == without
 
 
+@pytest.mark.not_quick
 def test_the_page_says_where_it_is_and_takes_it_out_after_the_word_was_typed(
     client_of: Callable[[str], Client], version: Version
 ) -> None:

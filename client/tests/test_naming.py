@@ -44,6 +44,7 @@ def test_if_now_sends_what_was_seen(mme: Mme, fake: FakePortal) -> None:
     assert _path(fake) == ["GET /models/digits/aliases/live"]
 
 
+@pytest.mark.not_quick
 def test_it_is_rolled_back_removed_and_listed(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(document=ALIAS)]
     assert mme("alias", "digits@live", "--rollback", url=fake.url, token="t").code == 0

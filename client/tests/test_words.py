@@ -29,6 +29,7 @@ def sentences() -> Iterator[str]:
                 yield text.value
 
 
+@pytest.mark.not_quick
 def test_every_sentence_is_there_in_korean_and_no_other() -> None:
     used = set(sentences())
     assert sorted(used - set(MESSAGES)) == [], (

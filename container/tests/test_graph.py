@@ -156,6 +156,7 @@ def test_a_key_stands_once_however_it_is_written(text: str) -> None:
         graph.parse(text)
 
 
+@pytest.mark.not_quick
 def test_one_key_twice_among_many_is_found_without_comparing_all_with_all() -> None:
     many = ",".join(f'"{number}": 0' for number in range(300_000))
     with pytest.raises(graph.NotAllowed, match="'299999' stands twice"):

@@ -37,6 +37,7 @@ def test_a_page_is_compressed_for_who_takes_it(client: Client) -> None:
     assert not refusing.has_header("Content-Encoding")
 
 
+@pytest.mark.not_quick
 def test_two_answers_of_a_page_differ_in_the_token_and_in_length(client: Client) -> None:
     answers = [client.get("/preferences/", headers=GZIP).content for _ in range(12)]
     tokens = [_CSRF.search(gzip.decompress(answer)) for answer in answers]

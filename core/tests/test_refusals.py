@@ -312,6 +312,7 @@ def test_through_a_real_client() -> None:
     assert all(word in str(caught.value) for word in words)
 
 
+@pytest.mark.not_quick
 def test_credentials_that_expired_are_read_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

@@ -100,6 +100,7 @@ def test_what_a_killed_worker_left_is_done_by_the_next(
         assert (account.alarms, EndpointAlarm.objects.count()) == ({}, 0)
 
 
+@pytest.mark.not_quick
 def test_a_teardown_takes_the_alarms_and_whatever_has_their_prefix(
     serving: Endpoint, account: Account, watch: Watch, advance: Step
 ) -> None:
@@ -124,6 +125,7 @@ def test_a_teardown_takes_the_alarms_and_whatever_has_their_prefix(
         _set(endpoint)
 
 
+@pytest.mark.not_quick
 def test_a_teardown_says_why_an_alarm_stays(
     serving: Endpoint, account: Account, watch: Watch, settle: Step, advance: Step
 ) -> None:
@@ -218,6 +220,7 @@ def test_what_cannot_be_is_refused_by_field(
 # --- pages and API ---
 
 
+@pytest.mark.not_quick
 def test_by_the_api(api: Api, serving: Endpoint, watch: Watch) -> None:
     path = f"{DEMO}/alarms"
     status, made = api.ask("PUT", f"{path}/p99", {"threshold": 1500})
@@ -252,6 +255,7 @@ def _page(client: Client, address: str) -> str:
     return " ".join(client.get(address).content.decode().split())
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 def test_on_the_pages(
     role: str, serving: Endpoint, client_of: Callable[[str], Client], watch: Watch
@@ -280,6 +284,7 @@ def test_on_the_pages(
     assert client.post(f"{tab}new/", asked | {"threshold": "0"}).status_code == 400
 
 
+@pytest.mark.not_quick
 def test_a_change_offers_the_alarms_that_send_it_back(
     serving: Endpoint, client_of: Callable[[str], Client], account: Account, settle: Step
 ) -> None:

@@ -157,6 +157,7 @@ def test_what_is_no_budget(demo: Endpoint, amount: str, whose: dict[str, Any], f
     assert not Budget.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_programs_set_and_remove_it(demo: Endpoint, user_in: Callable[[str], User]) -> None:
     api = Api(user_in("admin"))
     status, made = api.ask("PUT", PATH, {"amount": "20", "owner": "kim"})
@@ -174,6 +175,7 @@ def test_programs_set_and_remove_it(demo: Endpoint, user_in: Callable[[str], Use
     assert Api(user_in("operator")).ask("PUT", PATH, {"amount": "20"})[0] == 403
 
 
+@pytest.mark.not_quick
 def test_an_admin_sets_changes_and_removes_it_on_the_page(
     demo: Endpoint, user_in: Callable[[str], User]
 ) -> None:
@@ -197,6 +199,7 @@ def test_an_admin_sets_changes_and_removes_it_on_the_page(
     assert "Set a budget" not in viewer.get("/endpoints/cost/").content.decode()
 
 
+@pytest.mark.not_quick
 def test_the_home_page_says_what_the_month_cost(
     demo: Endpoint, user_in: Callable[[str], User], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,6 +67,7 @@ def test_the_plan_says_which_versions_can_be_called_no_more(
     assert serving.revisions.get().model_bucket == "", "a plan changes nothing"
 
 
+@pytest.mark.not_quick
 def test_it_serves_the_store_before_until_the_other_one_serves_and_goes_back(
     serving: Endpoint, team_a: Store, account: Account, advance: Step, settle: Step
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_crash_at_any_call(
     crash(serving, account, at, outcome)
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(("at", "outcome"), [(3, ""), (3, "It does not start."), (6, "")])
 def test_a_crash_after_some_calls(
     serving: Endpoint, team_a: Store, account: Account, at: int, outcome: str
@@ -158,6 +160,7 @@ def test_a_model_that_nobody_saw_before_the_change_was_withdrawn_goes_too(
     assert set(urls(account)) == {"demo-r1"}
 
 
+@pytest.mark.not_quick
 def test_by_the_api_with_what_differs(
     serving: Endpoint, team_a: Store, api: Api, account: Account, settle: Step
 ) -> None:
@@ -174,6 +177,7 @@ def test_by_the_api_with_what_differs(
     assert newest["differences"] == [{"name": "store", "before": before, "after": URL}]
 
 
+@pytest.mark.not_quick
 def test_by_the_page_where_there_is_another_store(
     serving: Endpoint, client_of: Callable[[str], Client], settings: Any, settle: Step
 ) -> None:
@@ -219,6 +223,7 @@ def test_it_is_for_who_may_write_to_both_stores(
         assert request(serving, MOVE, writer).updating
 
 
+@pytest.mark.not_quick
 def test_who_may_not_see_a_store_that_it_served_sees_it_no_more(
     serving: Endpoint, team_a: Store, user_in: Callable[[str], User], settle: Step
 ) -> None:
@@ -236,6 +241,7 @@ def test_who_may_not_see_a_store_that_it_served_sees_it_no_more(
         assert not Endpoint.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_another_store_outside_the_portal_is_accepted_where_it_is_one_of_the_portal(
     serving: Endpoint, team_a: Store, account: Account, advance: Step, settle: Step
 ) -> None:

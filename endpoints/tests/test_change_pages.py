@@ -50,6 +50,7 @@ def test_who_may_change_what(
     assert endpoint.revisions.get(number=2).reason == "for speed"
 
 
+@pytest.mark.not_quick
 def test_the_form_is_preset_and_says_what_is_wrong(
     serving: Endpoint, client_of: Callable[[str], Client]
 ) -> None:
@@ -68,6 +69,7 @@ def test_the_form_is_preset_and_says_what_is_wrong(
     assert Endpoint.objects.get().settled
 
 
+@pytest.mark.not_quick
 def test_revisions_with_what_differs_and_the_way_back(
     serving: Endpoint,
     client_of: Callable[[str], Client],
@@ -99,6 +101,7 @@ def _alone(kind: str) -> dict[str, Any]:
     return {**size, "variants": [{"name": "AllTraffic", **size, "weight": 1.0}]}
 
 
+@pytest.mark.not_quick
 def test_the_same_by_the_api(api: Api, serving: Endpoint, settle: Step, account: Account) -> None:
     status, asked = api.ask("PATCH", DEMO, {"instance_type": TYPE, "reason": "room"})
     assert (status, asked["revision"], asked["updating"], asked["serving"]) == (202, 2, True, True)

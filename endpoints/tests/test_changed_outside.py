@@ -297,6 +297,7 @@ def test_another_number_of_instances_alone(
     assert endpoint.changed_outside
 
 
+@pytest.mark.not_quick
 def test_pages_say_what_runs_now(
     serving: Endpoint, account: Account, advance: Step, client_of: Any
 ) -> None:

@@ -72,6 +72,7 @@ def test_another_type_is_a_new_config_and_the_old_one_goes_afterwards(
     )
 
 
+@pytest.mark.not_quick
 def test_another_image_is_a_new_model_too(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -86,6 +87,7 @@ def test_another_image_is_a_new_model_too(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_the_count_alone_keeps_the_config(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -98,6 +100,7 @@ def test_the_count_alone_keeps_the_config(
     assert endpoint.running == Running(2, TYPE)
 
 
+@pytest.mark.not_quick
 def test_a_lost_endpoint_is_made_again_with_its_count(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -114,6 +117,7 @@ def test_a_lost_endpoint_is_made_again_with_its_count(
     assert endpoint.running == Running(2, "ml.m5.large")
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("wanted", [{"instance_type": TYPE}, {"image": OTHER_IMAGE}])
 def test_what_is_rolled_back_says_why_and_serves_as_before(
     serving: Endpoint, account: Account, settle: Step, wanted: Any
@@ -134,6 +138,7 @@ def test_what_is_rolled_back_says_why_and_serves_as_before(
     assert endpoint.refused_change is None
 
 
+@pytest.mark.not_quick
 def test_a_roll_back_between_two_looks_is_told_at_once(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -193,6 +198,7 @@ def test_a_change_that_is_withdrawn_while_sagemaker_is_asked_is_undone(
     ]  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_a_deleted_config_that_somebody_makes_again_is_outside(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -207,6 +213,7 @@ def test_a_deleted_config_that_somebody_makes_again_is_outside(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_an_outside_config_with_the_next_name_is_not_taken_for_the_portals(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -275,6 +282,7 @@ def test_an_update_that_was_lost_is_asked_for_again(
     assert states(endpoint) == {1: "superseded", 2: "serves"}
 
 
+@pytest.mark.not_quick
 def test_back_to_an_earlier_revision(serving: Endpoint, account: Account, settle: Step) -> None:
     endpoint = settle(change(serving, instance_type=TYPE, instance_count=2))
     back = services.back_to(endpoint=endpoint, number=1)
@@ -336,6 +344,7 @@ def test_one_at_a_time_and_only_what_serves(
     assert code(endpoint) == CONFLICT
 
 
+@pytest.mark.not_quick
 def test_a_teardown_in_the_middle_leaves_nothing(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -374,6 +383,7 @@ def test_a_crash_at_any_call_of_a_change(
     assert not [one for one in told(endpoint) if "outside" in one]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("back", [True, False])
 def test_where_the_way_back_failed_too_the_page_says_so_and_the_same_values_mend_it(
     serving: Endpoint, account: Account, settle: Step, advance: Step, back: bool

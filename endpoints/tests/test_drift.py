@@ -46,6 +46,7 @@ def deleted(serving: Endpoint, account: Account, advance: Step) -> Endpoint:
 # --- changed
 
 
+@pytest.mark.not_quick
 def test_what_aws_has_is_accepted_as_a_revision_with_who_and_why(
     changed: Endpoint, account: Account, settle: Step, user_in: Any
 ) -> None:
@@ -67,6 +68,7 @@ def test_what_aws_has_is_accepted_as_a_revision_with_who_and_why(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_an_accepted_endpoint_is_changed_on_and_rolled_back(
     changed: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -245,6 +247,7 @@ def test_it_can_be_put_back_while_it_is_being_deleted(
     assert account.changes[-1] == "+endpoint demo"
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("after_acting", [False, True])
 @pytest.mark.parametrize("at", range(8))
 @pytest.mark.parametrize("ends", [False, True])
@@ -311,6 +314,7 @@ def test_the_teardown_of_one_that_was_deleted_outside(
 # --- pages and API
 
 
+@pytest.mark.not_quick
 def test_the_pages_say_it_and_have_both_buttons(
     changed: Endpoint, client_of: Any, settle: Step
 ) -> None:
@@ -330,6 +334,7 @@ def test_the_pages_say_it_and_have_both_buttons(
     assert "as it was requested here" in answer.content.decode()
 
 
+@pytest.mark.not_quick
 def test_the_page_of_a_deleted_one(deleted: Endpoint, client_of: Any, settle: Step) -> None:
     operator = client_of("operator")
     address = deleted.get_absolute_url()
@@ -352,6 +357,7 @@ def test_the_page_of_one_whose_end_was_accepted_says_so(
     assert "It was deleted outside the portal" in page
 
 
+@pytest.mark.not_quick
 def test_the_api_accepts_and_puts_back(changed: Endpoint, user_in: Any, settle: Step) -> None:
     api = Api(user_in("operator"))
     assert api.ask("GET", DEMO)[1]["changed_outside"]
@@ -363,6 +369,7 @@ def test_the_api_accepts_and_puts_back(changed: Endpoint, user_in: Any, settle: 
     assert api.ask("POST", f"{DEMO}/restore", {})[0] == 409
 
 
+@pytest.mark.not_quick
 def test_the_api_of_a_deleted_one(deleted: Endpoint, user_in: Any, settle: Step) -> None:
     api = Api(user_in("operator"))
     found = api.ask("GET", DEMO)[1]

@@ -181,6 +181,7 @@ def test_the_usual_time_in_words(times: list[float], said: str) -> None:
     assert str(Usual.of(times)) == said
 
 
+@pytest.mark.not_quick
 def test_on_the_page_and_by_the_api(
     endpoint: Endpoint,
     api: Api,

@@ -53,6 +53,7 @@ def api(user_in: Callable[[str], User]) -> Api:
     return Api(user_in("admin"))
 
 
+@pytest.mark.not_quick
 def test_an_endpoint_is_created_serves_is_torn_down_and_is_gone(
     api: Api, account: Account, settle: Any
 ) -> None:
@@ -86,6 +87,7 @@ def test_an_endpoint_is_created_serves_is_torn_down_and_is_gone(
     assert api.ask("GET", f"{PATH}?gone=true")[1]["items"] == [gone]
 
 
+@pytest.mark.not_quick
 def test_of_one_name_the_living_is_meant(api: Api, serving: Endpoint, settle: Any) -> None:
     services.request_teardown(endpoint=serving, typed_name="demo", actor=None)
     settle(serving)
@@ -230,6 +232,7 @@ def test_who_may_not_tear_down_does_not(
 # --- ETags ---------------------------------------------------------------------------
 
 
+@pytest.mark.not_quick
 def test_an_etag_changes_with_the_endpoint_and_not_with_the_look(
     api: Api, endpoint: Endpoint, settle: Any, advance: Any
 ) -> None:
@@ -277,6 +280,7 @@ def test_a_check_has_it_looked_at_at_once(api: Api, serving: Endpoint) -> None:
     assert Endpoint.objects.get().check_after <= timezone.now()
 
 
+@pytest.mark.not_quick
 def test_a_failure_has_a_code_and_is_said_in_the_readers_language(
     api: Api, endpoint: Endpoint, account: Account, advance: Any, settle: Any
 ) -> None:

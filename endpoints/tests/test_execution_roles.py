@@ -28,6 +28,7 @@ def test_an_endpoint_is_created_with_another_role(db: None, account: Account, se
     assert usual.role_arn == settings.EXECUTION_ROLE_ARN
 
 
+@pytest.mark.not_quick
 def test_another_role_is_a_new_model_and_is_gone_back_over(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_role_that_aws_refuses_leaves_the_one_before_serving(
     assert set(account.models) == {"demo-r1"}
 
 
+@pytest.mark.not_quick
 def test_admins_alone_choose_it(
     serving: Endpoint,
     client_of: Callable[[str], Client],
@@ -89,6 +91,7 @@ def test_admins_alone_choose_it(
     assert Endpoint.objects.get(name="by-page").role_arn == THIRD
 
 
+@pytest.mark.not_quick
 def test_by_the_api_with_what_differs(
     serving: Endpoint, api: Api, account: Account, settle: Step
 ) -> None:

@@ -193,6 +193,7 @@ def test_operators_have_a_limit_where_it_is_set(
     assert _set(made, NOW + 30 * DAY, admin).expires_at == NOW + 30 * DAY
 
 
+@pytest.mark.not_quick
 def test_operators_have_a_default_apart_from_their_limit(
     serving: Endpoint, time: Clock, user_in: Callable[[str], User], settings: Any, client: Client
 ) -> None:
@@ -250,6 +251,7 @@ def test_an_event_has_the_end_in_utc(serving: Endpoint, time: Clock) -> None:
     assert "2026-12-02 12:00 UTC" in said
 
 
+@pytest.mark.not_quick
 def test_the_pages_set_tell_and_postpone(
     serving: Endpoint, client_of: Callable[[str], Client]
 ) -> None:
@@ -282,6 +284,7 @@ def test_the_pages_set_tell_and_postpone(
     assert viewer.get(f"{page}end-date/").status_code == 403
 
 
+@pytest.mark.not_quick
 def test_the_operations(serving: Endpoint, api: Api) -> None:
     end = datetime.now(UTC).replace(second=0, microsecond=0) + 3 * DAY
     status, shown = api.ask("PUT", f"{DEMO}/expiry", {"expires_at": end.isoformat()})

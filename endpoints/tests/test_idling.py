@@ -79,6 +79,7 @@ def _called(endpoint: Endpoint, at: datetime, make_version: Any, **columns: Any)
     Invocation.objects.filter(pk=call.pk).update(created_at=at)
 
 
+@pytest.mark.not_quick
 def test_it_is_told_of_twice_and_torn_down(serving: Endpoint, world: World) -> None:
     assert _set(serving, 48).idle_ends_at == NOW + 2 * DAY
     expected: list[str] = []
@@ -126,6 +127,7 @@ def test_the_portals_own_call_keeps_it(
     assert world.sweep_at(NOW + 20 * HOUR + MINUTE).idle_ends_at == row.idle_ends_at
 
 
+@pytest.mark.not_quick
 def test_a_call_by_others_keeps_it(serving: Endpoint, world: World) -> None:
     _set(serving, 12)
     world.called = [NOW + 5 * HOUR]
@@ -146,6 +148,7 @@ def test_a_call_by_others_keeps_it(serving: Endpoint, world: World) -> None:
     assert row.idle_ends_at == NOW + 40 * HOUR + MINUTE
 
 
+@pytest.mark.not_quick
 def test_without_metrics_nothing_is_torn_down_and_the_page_says_so(
     serving: Endpoint, world: World, client_of: Callable[[str], Client]
 ) -> None:
@@ -168,6 +171,7 @@ def test_without_metrics_nothing_is_torn_down_and_the_page_says_so(
     assert _told() == ["hour", "unknown", "over", "teardown"]
 
 
+@pytest.mark.not_quick
 def test_nobody_is_warned_of_what_is_not_known(serving: Endpoint, world: World) -> None:
     _set(serving, 12)
     world.problem = errors.Throttled("Rate exceeded.")
@@ -236,6 +240,7 @@ def test_a_crash_in_the_step_leaves_it_to_the_next_sweep(
     assert _told()[-2:] == ["over", "teardown"]
 
 
+@pytest.mark.not_quick
 def test_many_are_asked_for_in_turn(
     serving: Endpoint, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +284,7 @@ def test_who_may_tear_down_nothing_may_not_by_idle_hours(
     assert _set(serving, 2, operator).idle_hours == 2
 
 
+@pytest.mark.not_quick
 def test_operators_have_a_limit_and_a_preset(
     serving: Endpoint, world: World, user_in: Any, settings: Any, client: Client
 ) -> None:
@@ -311,6 +317,7 @@ def test_operators_have_a_limit_and_a_preset(
     assert services.create_endpoint(name="f", actor=operator).idle_hours == 24
 
 
+@pytest.mark.not_quick
 def test_the_pages(serving: Endpoint, world: World, client_of: Callable[[str], Client]) -> None:
     admin, viewer = client_of("admin"), client_of("viewer")
     address = serving.get_absolute_url()
@@ -328,6 +335,7 @@ def test_the_pages(serving: Endpoint, world: World, client_of: Callable[[str], C
     assert Endpoint.objects.get().idle_hours is None
 
 
+@pytest.mark.not_quick
 def test_the_operations(serving: Endpoint, world: World, api: Api) -> None:
     assert api.ask("POST", f"{DEMO}/idle/postpone")[0] == 409
     status, shown = api.ask("PUT", f"{DEMO}/idle", {"idle_hours": 12})

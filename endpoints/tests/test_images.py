@@ -54,6 +54,7 @@ def test_the_form_of_an_address() -> None:
         assert EcrAddress.of(wrong) is None
 
 
+@pytest.mark.not_quick
 def test_a_tag_is_pinned_when_it_is_planned_and_made(
     db: None, pushed: Account, settle: Step
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_tag_is_pinned_when_it_is_planned_and_made(
     assert (row.revision, row.settled) == (before, True)
 
 
+@pytest.mark.not_quick
 def test_an_image_that_is_not_there_is_refused(
     serving: Endpoint, pushed: Account, client_of: Callable[[str], Client]
 ) -> None:

@@ -67,6 +67,7 @@ def test_it_runs_from_when_it_serves(endpoint: Endpoint, settle: Step) -> None:
     assert _ran(endpoint) == [("ml.m5.large", 1, None)]
 
 
+@pytest.mark.not_quick
 def test_a_change_of_count_counts_from_when_it_is_seen(
     serving: Endpoint, account: Account, after: Callable[[float], None]
 ) -> None:
@@ -84,6 +85,7 @@ def test_a_change_of_count_counts_from_when_it_is_seen(
     ]
 
 
+@pytest.mark.not_quick
 def test_a_pause_costs_nothing_and_a_teardown_keeps_what_ran(
     serving: Endpoint, account: Account, after: Callable[[float], None]
 ) -> None:

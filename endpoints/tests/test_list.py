@@ -142,6 +142,7 @@ def test_one_that_is_as_it_should_be_has_no_badge(
     assert {row.name for row in rows if row.normal} == {"b", "d"}
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("role", "query", "labels"),
     [
@@ -163,6 +164,7 @@ def test_the_search_finds_endpoints_and_the_action(
         assert client.get(hit.url).status_code == 200
 
 
+@pytest.mark.not_quick
 def test_an_opened_page_queues_one_look_where_the_last_one_is_old(
     serving: Endpoint, client_of: Any
 ) -> None:
@@ -292,6 +294,7 @@ def test_what_nobody_called_for_a_week_is_told(
     assert "idle 2 days" not in page
 
 
+@pytest.mark.not_quick
 def test_several_are_torn_down_after_their_names_were_typed(
     some: dict[str, Endpoint], client_of: Any
 ) -> None:

@@ -51,6 +51,7 @@ def settled(db: None, account: Account) -> list[Endpoint]:
     return found
 
 
+@pytest.mark.not_quick
 def test_what_did_not_change_costs_three_lists(
     settled: list[Endpoint], account: Account, sent: list[tuple[Any, ...]]
 ) -> None:
@@ -82,6 +83,7 @@ def _model_deleted(account: Account) -> None:
     del account.models["e1-r1"]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("change", [_config, _scaled, _deleted, _model_deleted])
 def test_what_changed_is_looked_at_by_itself(
     settled: list[Endpoint],
@@ -104,6 +106,7 @@ def test_what_changed_is_looked_at_by_itself(
         assert one.deleted_outside if change is _deleted else one.changed_outside
 
 
+@pytest.mark.not_quick
 def test_few_and_those_that_are_scaled_are_described(
     settled: list[Endpoint], sent: list[tuple[Any, ...]]
 ) -> None:
@@ -119,6 +122,7 @@ def test_few_and_those_that_are_scaled_are_described(
     assert sorted(sent) == sorted((services.ADVANCE, one.pk) for one in [scaled, *others[:3]])
 
 
+@pytest.mark.not_quick
 def test_where_aws_lists_nothing_each_is_looked_at_by_itself(
     settled: list[Endpoint], account: Account, sent: list[tuple[Any, ...]]
 ) -> None:
@@ -129,6 +133,7 @@ def test_where_aws_lists_nothing_each_is_looked_at_by_itself(
     assert sorted(sent) == sorted((services.ADVANCE, one.pk) for one in settled)
 
 
+@pytest.mark.not_quick
 def test_what_somebody_asked_for_meanwhile_stays_due(
     settled: list[Endpoint], account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def refused(serving: Endpoint, account: Account, settle: Step, advance: Step) ->
     return settle(endpoint)
 
 
+@pytest.mark.not_quick
 def test_its_revision_serves_on_and_the_page_says_why(refused: Endpoint) -> None:
     assert refused.serving
     assert REASON in refused.failure
@@ -37,6 +38,7 @@ def test_its_revision_serves_on_and_the_page_says_why(refused: Endpoint) -> None
     assert refused.revisions.get(number=refused.revision).state == Revision.State.SERVING
 
 
+@pytest.mark.not_quick
 def test_it_is_asked_for_again(refused: Endpoint, account: Account, advance: Step) -> None:
     account.roll_back_with = ""
     for _ in range(8):
@@ -45,6 +47,7 @@ def test_it_is_asked_for_again(refused: Endpoint, account: Account, advance: Ste
     assert refused.settled
 
 
+@pytest.mark.not_quick
 def test_a_call_that_is_refused_is_no_refused_change(
     refused: Endpoint, account: Account, advance: Step
 ) -> None:
@@ -55,6 +58,7 @@ def test_a_call_that_is_refused_is_no_refused_change(
     assert refused.revisions.get(number=refused.revision).state == Revision.State.SERVING
 
 
+@pytest.mark.not_quick
 def test_another_number_is_a_change_as_any_other(
     refused: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -68,6 +72,7 @@ def test_another_number_is_a_change_as_any_other(
     }  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_the_same_number_is_no_change_and_withdraws_nothing(refused: Endpoint) -> None:
     before = refused.revision
     change = SettingsChange(instance_count=2)
@@ -76,6 +81,7 @@ def test_the_same_number_is_no_change_and_withdraws_nothing(refused: Endpoint) -
     assert endpoint.revisions.get(number=before).state == Revision.State.SERVING
 
 
+@pytest.mark.not_quick
 def test_what_a_failed_way_back_left_goes_when_it_is_made_again(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -93,6 +99,7 @@ def test_what_a_failed_way_back_left_goes_when_it_is_made_again(
     assert endpoint.revisions.get(number=1).state == Revision.State.SERVING
 
 
+@pytest.mark.not_quick
 def test_it_can_be_paused_meanwhile(refused: Endpoint, account: Account, settle: Step) -> None:
     endpoint = settle(pausing.pause_now(endpoint=refused, actor=None))
     assert endpoint.paused

@@ -150,6 +150,7 @@ def test_a_new_endpoint_has_all_that_was_chosen(
     assert Event.objects.filter(action="endpoint.requested_why").exists()
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("patch", "made"),
     [
@@ -274,6 +275,7 @@ def test_presets_fill_the_form_and_the_api(
     assert api.ask("POST", PATH, {"name": "demo", "preset": "try"})[1]["expires_at"] is not None
 
 
+@pytest.mark.not_quick
 def test_the_same_by_the_api(api: Api, serving: Endpoint, settle: Step, account: Account) -> None:
     asked = {"options": {"environment": {"OMP_NUM_THREADS": "2"}, "volume_gb": 30}}
     status, told = api.ask("PATCH", DEMO, asked)

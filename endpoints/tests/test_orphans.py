@@ -89,6 +89,7 @@ def test_what_is_being_made_is_no_orphan(endpoint: Endpoint, account: Account, l
     assert _found(others=True) == set()
 
 
+@pytest.mark.not_quick
 def test_what_a_teardown_kept_is_an_orphan_when_the_endpoint_is_gone(
     serving: Endpoint, account: Account, settle: Step, look: Any
 ) -> None:
@@ -311,6 +312,7 @@ def _text(client: Any, address: str) -> str:
     return str(client.get(address).content.decode())
 
 
+@pytest.mark.not_quick
 def test_the_page_lists_them_and_takes_the_typed_names(
     account: Account, look: Any, client_of: Any
 ) -> None:

@@ -108,6 +108,7 @@ def test_without_a_call_left_a_step_waits_and_stays_due(
     assert account.changes == ["+model demo-r1"]
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db(transaction=True)
 def test_a_call_that_hangs_delays_no_other_endpoint(
     account: Account, monkeypatch: pytest.MonkeyPatch

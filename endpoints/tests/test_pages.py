@@ -34,6 +34,7 @@ def url(name, endpoint):
     return reverse(f"endpoints:{name}", args=[] if of_none else [endpoint.pk])
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("name", MAY)
 def test_who_may_open_what(serving, client_of, role, name):
@@ -65,6 +66,7 @@ def test_who_may_not_cannot_post_either(serving, client_of, role, name):
     assert serving.wanted == "present"
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("role", ROLES)
 def test_who_may_not_sees_no_button(serving, client_of, role):
     client = client_of(role)
@@ -138,6 +140,7 @@ def test_an_account_that_cannot_be_asked_is_told(db, account, client_of):
     assert not Endpoint.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_the_tabs_show_states_names_arns_and_the_log(serving, client_of, make_version):
     make_version()
     client = client_of("viewer")
@@ -160,6 +163,7 @@ def test_the_tabs_show_states_names_arns_and_the_log(serving, client_of, make_ve
             assert f'href="{url(tab, serving)}"' in page, (name, tab)
 
 
+@pytest.mark.not_quick
 def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
     client = client_of("viewer")
     live = url("live", endpoint)
@@ -210,6 +214,7 @@ def test_the_part_that_is_polled_shows_the_page_of_the_table_that_is_open(
     assert "dogs v1" not in part
 
 
+@pytest.mark.not_quick
 def test_all_that_it_can_serve_is_shown_searched_and_sorted(serving, client_of, make_version):
     """The page once showed 50 of 151 versions and called them every version."""
     for number in range(1, 151):
@@ -234,6 +239,7 @@ def test_all_that_it_can_serve_is_shown_searched_and_sorted(serving, client_of, 
     assert len(choices) == 151
 
 
+@pytest.mark.not_quick
 def test_the_examples_call_the_newest_version_or_the_one_chosen(serving, client_of, make_version):
     first = make_version("zebra", 1)
     make_version("animals", 7)
@@ -246,6 +252,7 @@ def test_the_examples_call_the_newest_version_or_the_one_chosen(serving, client_
         assert "--target-model animals_v7.tar.gz" in page
 
 
+@pytest.mark.not_quick
 def test_looking_changes_nothing(endpoint, account, client_of):
     client = client_of("admin")
     before = Endpoint.objects.values().get(), Event.objects.count(), account.calls
@@ -255,6 +262,7 @@ def test_looking_changes_nothing(endpoint, account, client_of):
     assert client.get(url("check", endpoint)).status_code == 405
 
 
+@pytest.mark.not_quick
 def test_teardown_wants_the_name_and_lists_what_goes(serving, account, client_of, settle):
     client = client_of("admin")
     page = client.get(url("teardown", serving)).content.decode()
@@ -332,6 +340,7 @@ def test_the_form_itself_refuses_more_instances_than_the_settings_allow(
         assert form.errors["instance_count"] == [f"Choose a number from 1 to {most}."]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("local", [True, False])
 def test_that_it_costs_money_is_said_only_where_it_does(
     serving, settle, client_of, monkeypatch, local
@@ -347,6 +356,7 @@ def test_that_it_costs_money_is_said_only_where_it_does(
     assert ("costs nothing any more" in one_line(client.get(url("detail", serving)))) != local
 
 
+@pytest.mark.not_quick
 def test_what_a_teardown_left_is_named(serving, account, settle, client_of):
     account.update_outside("demo", "theirs", model="another-model", count=1)
     client = client_of("admin")

@@ -57,6 +57,7 @@ def _settled(endpoint: Endpoint) -> Endpoint:
 # --- at once
 
 
+@pytest.mark.not_quick
 def test_it_is_paused_and_made_again_under_its_name(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -131,6 +132,7 @@ def test_one_that_is_being_made_is_paused_when_it_can(
     assert account.changes == CREATED
 
 
+@pytest.mark.not_quick
 def test_a_change_is_finished_before_and_none_is_taken_meanwhile(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_change_is_finished_before_and_none_is_taken_meanwhile(
     assert str(settle(endpoint).running) == "1 × ml.m5.xlarge"
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("scaled", [False, True])
 def test_what_is_deleted_outside_in_a_change_before_a_pause_is_paused(
     serving: Endpoint, account: Account, settle: Step, advance: Step, scaled: bool
@@ -293,6 +296,7 @@ def test_who_may_tear_down_none_pauses_their_own_alone(serving: Endpoint, user_i
 # --- pages and API
 
 
+@pytest.mark.not_quick
 def test_the_pages(serving: Endpoint, client_of: Any, settle: Step) -> None:
     admin, viewer = client_of("admin"), client_of("viewer")
     address = serving.get_absolute_url()
@@ -312,6 +316,7 @@ def test_the_pages(serving: Endpoint, client_of: Any, settle: Step) -> None:
     assert admin.post(f"{address}extend/").status_code == 302
 
 
+@pytest.mark.not_quick
 def test_the_api(serving: Endpoint, user_in: Any, settle: Step) -> None:
     api = Api(user_in("admin"))
     status, shown = api.ask("PUT", f"{DEMO}/hours", {"hours": HOURS, "zone": ZONE})

@@ -238,6 +238,7 @@ def test_a_file_that_is_no_list_of_prices_is_named(
         prices.known()
 
 
+@pytest.mark.not_quick
 def test_the_pages_show_a_plan_and_change_nothing(
     serving: Endpoint, client_of: Callable[[str], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ def change(endpoint: Endpoint, **wanted: Any) -> Endpoint:
     return services.request_change(endpoint=endpoint, change=SettingsChange(**wanted), actor=None)
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("policy", "config"),
     [
@@ -128,6 +129,7 @@ def test_two_variants_are_not_rolled(serving: Endpoint, settle: Step) -> None:
         change(endpoint, image=OTHER_IMAGE, policy=rolling)
 
 
+@pytest.mark.not_quick
 def test_the_form_chooses_a_policy(
     serving: Endpoint, account: Account, settle: Step, client_of: Callable[[str], Client]
 ) -> None:

@@ -68,6 +68,7 @@ def test_it_is_switched_on_by_one_call_a_step(
     assert scale(endpoint).settled  # it is so already
 
 
+@pytest.mark.not_quick
 def test_what_aws_did_is_told_once_and_is_no_drift(
     scaled: Endpoint, account: Account, advance: Step, settle: Step
 ) -> None:
@@ -93,6 +94,7 @@ def test_what_aws_did_is_told_once_and_is_no_drift(
     ]
 
 
+@pytest.mark.not_quick
 def test_what_an_endpoint_of_the_same_name_did_before_is_not_told(
     scaled: Endpoint, account: Account, advance: Step, settle: Step
 ) -> None:
@@ -108,6 +110,7 @@ def test_what_an_endpoint_of_the_same_name_did_before_is_not_told(
     assert len(told(second)) == 2
 
 
+@pytest.mark.not_quick
 def test_other_limits_act_at_once_and_off_keeps_the_number(
     scaled: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -143,6 +146,7 @@ def test_it_is_deregistered_before_the_teardown(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_an_update_keeps_the_number_and_another_type_pauses_it(
     scaled: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -181,6 +185,7 @@ def test_an_update_that_is_rolled_back_is_scaled_again(
     assert (endpoint.revision, endpoint.scaling) == (1, "on")
 
 
+@pytest.mark.not_quick
 def test_the_number_is_autoscalings_while_it_is_on(
     scaled: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -242,6 +247,7 @@ BY_CLOCK = replace(
 SCHEDULED = ["+target demo 1 3", "+scheduled demo mme-portal-1", "+scheduled demo mme-portal-2"]
 
 
+@pytest.mark.not_quick
 def test_other_limits_by_the_clock_are_scheduled_actions(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -276,6 +282,7 @@ def test_other_limits_by_the_clock_are_scheduled_actions(
     assert endpoint.limits == LIMITS
 
 
+@pytest.mark.not_quick
 def test_another_type_and_a_teardown_with_other_limits_by_the_clock(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -455,6 +462,7 @@ def test_a_crash_at_any_call_of_a_change_of_the_count_alone(
     assert not endpoint.changed_outside
 
 
+@pytest.mark.not_quick
 def test_the_count_alone_is_a_revision_that_is_gone_back_over(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:

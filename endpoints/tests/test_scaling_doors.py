@@ -31,6 +31,7 @@ def _page(client: Client, endpoint: Endpoint, part: str) -> str:
     return " ".join(client.get(f"/endpoints/{endpoint.pk}/{part}").content.decode().split())
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
 def test_who_may_have_it_scaled(
     role: str,
@@ -78,6 +79,7 @@ def test_what_does_not_serve_is_not_scaled_on_the_page(
     assert client.get(f"/endpoints/{endpoint.pk}/scaling/").status_code == 302
 
 
+@pytest.mark.not_quick
 def test_by_the_api(serving: Endpoint, api: Api, account: Account, settle: Step) -> None:
     assert api.ask("GET", DEMO)[1]["scaling"] is None
     status, plan = api.ask("POST", f"{SCALING}/plan", BODY)
@@ -114,6 +116,7 @@ def test_by_the_api(serving: Endpoint, api: Api, account: Account, settle: Step)
     assert api.ask("PUT", f"{SCALING[:-13]}/none/scaling", BODY)[0] == 404
 
 
+@pytest.mark.not_quick
 def test_other_limits_by_the_clock_on_the_page_and_by_the_api(
     serving: Endpoint,
     api: Api,

@@ -40,6 +40,7 @@ def test_the_model_is_left_and_is_an_orphan_then(
     assert (orphan.kind, orphan.name, orphan.ours) == ("model", "demo-r1", True)
 
 
+@pytest.mark.not_quick
 def test_the_config_is_left_with_the_model_it_needs(
     serving: Endpoint, account: Account, settle: Step, look: Callable[[], Any]
 ) -> None:
@@ -77,6 +78,7 @@ def test_what_was_left_can_be_deleted(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_those_of_earlier_revisions_go(serving: Endpoint, account: Account, settle: Step) -> None:
     change = SettingsChange(instance_type="ml.m5.xlarge")
     services.request_change(endpoint=serving, change=change, actor=None)
@@ -114,6 +116,7 @@ def test_a_second_wish_is_not_lost_in_silence(serving: Endpoint) -> None:
         _tear_down(serving, keep_model=True)
 
 
+@pytest.mark.not_quick
 def test_the_page_plans_and_keeps(
     serving: Endpoint, account: Account, settle: Step, client_of: Callable[[str], Client]
 ) -> None:

@@ -166,6 +166,7 @@ def test_an_end_that_is_over_does_not_come_again(serving: Endpoint, advance: Ste
     assert row.idle_ends_at > clock.now() + timedelta(hours=4)
 
 
+@pytest.mark.not_quick
 def test_the_page_offers_it(serving: Endpoint, client_of: Callable[[str], Client]) -> None:
     admin, operator = client_of("admin"), client_of("operator")
     address = serving.get_absolute_url()

@@ -55,6 +55,7 @@ def test_the_price_is_not_known_where_that_of_one_is_not(two: Endpoint) -> None:
     assert known.of(two) is None
 
 
+@pytest.mark.not_quick
 def test_weights_are_moved_with_the_same_config(
     two: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -92,6 +93,7 @@ def test_each_has_a_count_of_its_own(two: Endpoint, account: Account, settle: St
     assert endpoint.instance_count == 3
 
 
+@pytest.mark.not_quick
 def test_a_variant_is_added_and_another_taken_away(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -142,6 +144,7 @@ def test_weights_that_others_moved_are_seen_and_put_back(
     assert not endpoint.changed_outside
 
 
+@pytest.mark.not_quick
 def test_a_lost_endpoint_is_made_again_with_its_weights(
     two: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -198,6 +201,7 @@ def test_what_is_said_both_ways_is_refused(two: Endpoint) -> None:
         change(two, weights={"blue": 1})
 
 
+@pytest.mark.not_quick
 def test_autoscaling_is_of_one_variant(two: Endpoint, settle: Step, account: Account) -> None:
     limits = Limits(least=1, most=2, target=50)
     with pytest.raises(ValidationError, match="has several"):
@@ -225,6 +229,7 @@ def test_the_plan_says_what_becomes_of_variants(two: Endpoint) -> None:
     assert '"VariantName": "large"' in plan.code.replace("'", '"')
 
 
+@pytest.mark.not_quick
 def test_the_forms_ask_for_a_second_variant(
     account: Account, settle: Step, client_of: Callable[[str], Client]
 ) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from core import clock
 from endpoints import services
 from endpoints.models import Endpoint
@@ -25,6 +27,7 @@ def is_in(account: Account, status: str) -> None:
     account.endpoints["demo"] = replace(account.endpoints["demo"], status=status)
 
 
+@pytest.mark.not_quick
 def test_creating_for_long(
     endpoint: Endpoint, account: Account, advance: Step, settle: Step
 ) -> None:
@@ -58,6 +61,7 @@ def test_failed(endpoint: Endpoint, account: Account, advance: Step, settle: Ste
     assert settle(again).serving
 
 
+@pytest.mark.not_quick
 def test_system_updating(serving: Endpoint, account: Account, advance: Step, settle: Step) -> None:
     is_in(account, "SystemUpdating")
     endpoint = advance(serving)
@@ -98,6 +102,7 @@ def test_rolling_back(serving: Endpoint, account: Account, advance: Step, settle
     assert endpoint.refused_change is not None
 
 
+@pytest.mark.not_quick
 def test_update_rollback_failed(
     serving: Endpoint, account: Account, advance: Step, settle: Step
 ) -> None:

@@ -52,6 +52,7 @@ def _page(client: Client, address: str, **headers: str) -> str:
     return html.unescape(one_line(answer))
 
 
+@pytest.mark.not_quick
 def test_all_calls_are_filtered_by_the_address(
     call: Callable[..., Invocation],
     client_of: Callable[[str], Client],
@@ -162,6 +163,7 @@ def test_calls_are_repeated_and_put_side_by_side_from_the_list(
     assert client.get("/calls/side/").headers["Location"] == "/calls/"
 
 
+@pytest.mark.not_quick
 def test_the_addresses_that_calls_had_before_lead_to_where_they_are(
     call: Callable[..., Invocation], client_of: Callable[[str], Client]
 ) -> None:
@@ -180,6 +182,7 @@ def test_the_addresses_that_calls_had_before_lead_to_where_they_are(
     assert client.post(f"/invoke/{made.pk}/forget/", follow=True).status_code == 200
 
 
+@pytest.mark.not_quick
 def test_fifty_calls_a_page_for_as_many_queries(
     call: Callable[..., Invocation], client_of: Callable[[str], Client]
 ) -> None:

@@ -187,6 +187,7 @@ def test_the_calls_are_made_once_each_and_everything_is_counted(
     assert set(sagemaker.named) == {(id, f"request_id={id}") for id in ids}
 
 
+@pytest.mark.not_quick
 def test_of_each_target_the_first_and_the_last_call_are_in_the_list_of_calls(
     three: list[Version], sagemaker: Runtime, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +267,7 @@ def test_what_is_planned_later_is_not_called_before(
     assert result["calls_per_second"] == 2.5
 
 
+@pytest.mark.not_quick
 def test_one_is_stopped_between_two_calls_and_what_was_made_is_kept(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -539,6 +541,7 @@ def test_limits_are_by_role(
     assert ours.title == "a name"
 
 
+@pytest.mark.not_quick
 def test_the_pictures_are_samples_or_the_test_set_of_each_model(
     three: list[Version], sagemaker: Runtime, operator: User, settings: Any
 ) -> None:
@@ -616,6 +619,7 @@ def _called(version: Version, at: datetime, times: int = 1, **more: Any) -> None
     )  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_a_recorded_day_is_drawn_by_its_shares_and_in_order_of_time(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -680,6 +684,7 @@ def test_a_day_without_calls_or_that_is_none_is_refused(
         _start(operator, draw=today)
 
 
+@pytest.mark.not_quick
 def test_the_page_takes_pictures_and_keeps_them_from_the_plan_on(
     three: list[Version], client_of: Callable[[str], Client], settings: Any
 ) -> None:
@@ -807,6 +812,7 @@ def ask(operator: User) -> Callable[..., Any]:
     return asked
 
 
+@pytest.mark.not_quick
 def test_the_api_begins_one_waits_for_it_and_says_all_of_it(
     three: list[Version], sagemaker: Runtime, ask: Callable[..., Any]
 ) -> None:
@@ -903,6 +909,7 @@ def test_two_are_compared_by_id_and_by_name(
     assert f'<option value="{second}"' in page
 
 
+@pytest.mark.not_quick
 def test_the_page_plans_begins_watches_stops_names_and_compares(
     three: list[Version], sagemaker: Runtime, client_of: Callable[[str], Client]
 ) -> None:

@@ -63,6 +63,7 @@ def _names(call: Invocation) -> tuple[str, str, bytes]:
     return call.picture_name, call.picture_sha256, bytes(call.thumbnail)
 
 
+@pytest.mark.not_quick
 def test_own_calls_forget_and_the_answers_stay(
     make_call: Callable[..., Invocation],
     picture: Picture,

@@ -195,6 +195,7 @@ def _file(shade: int, name: str) -> SimpleUploadedFile:
     return SimpleUploadedFile(name, _png(shade), "image/png")
 
 
+@pytest.mark.not_quick
 def test_several_pictures_on_the_page_lead_to_the_page_of_their_answers(
     two: Pair, models: Models, client_of: Callable[[str], Client]
 ) -> None:
@@ -270,6 +271,7 @@ def _ask(user: User, method: str, path: str, data: Any = b"", kind: str = "image
     return Client().generic(method, f"/api/v1{path}", data, kind, headers=headers)
 
 
+@pytest.mark.not_quick
 def test_the_api_takes_pictures_one_by_one(two: Pair, models: Models, viewer: User) -> None:
     shas = []
     for shade in (1, 2):
@@ -312,6 +314,7 @@ def test_the_api_takes_pictures_one_by_one(two: Pair, models: Models, viewer: Us
     assert _ask(viewer, "POST", "/comparisons", many).status_code == 422
 
 
+@pytest.mark.not_quick
 def test_comparisons_are_listed_stopped_and_deleted_by_who_may(
     two: Pair,
     models: Models,
@@ -363,6 +366,7 @@ def test_a_stop_ends_the_job_that_waits_for_an_answer(
     assert Invocation.objects.count() == 1, "its answer is in the list of calls"
 
 
+@pytest.mark.not_quick
 def test_the_pages_list_stop_and_delete(
     two: Pair, models: Models, client_of: Callable[[str], Client], user_in: Callable[[str], User]
 ) -> None:

@@ -91,6 +91,7 @@ def _code(answer: Any) -> str:
     return str(json.loads(answer.content)["type"]).rpartition("/")[2]
 
 
+@pytest.mark.not_quick
 def test_an_answer_says_all_of_the_call_and_is_recorded(ask: Ask, model: Model) -> None:
     answer = ask(body=png())
     assert answer.status_code == 200, answer.content
@@ -155,6 +156,7 @@ def test_the_content_type_of_a_picture_is_handed_on(ask: Ask, model: Model) -> N
     assert model.asked[0]["body"] == png()
 
 
+@pytest.mark.not_quick
 def test_a_name_alone_means_the_newest_that_is_ready(
     ask: Ask, model: Model, make_version: Callable[..., Version]
 ) -> None:
@@ -165,6 +167,7 @@ def test_a_name_alone_means_the_newest_that_is_ready(
     assert model.asked[1]["target_model"] == "digits_v1.tar.gz"
 
 
+@pytest.mark.not_quick
 def test_an_alias_is_resolved_at_each_call_and_recorded(
     ask: Ask, model: Model, version: Version, make_version: Callable[..., Version]
 ) -> None:
@@ -295,6 +298,7 @@ def test_the_scope_and_the_headers_are_looked_at(ask: Ask, model: Model) -> None
     assert not model.asked
 
 
+@pytest.mark.not_quick
 def test_the_list_is_filtered_and_paged(ask: Ask, model: Model, version: Version) -> None:
     for _turn in range(3):
         ask(body=png())
@@ -317,6 +321,7 @@ def test_the_list_is_filtered_and_paged(ask: Ask, model: Model, version: Version
     assert [row["id"] for row in first["items"] + second["items"]] == every
 
 
+@pytest.mark.not_quick
 def test_rows_of_the_release_before_get_an_id_in_the_sweep(ask: Ask) -> None:
     ask(body=png())
     ask(body=png())
@@ -327,6 +332,7 @@ def test_rows_of_the_release_before_get_an_id_in_the_sweep(ask: Ask) -> None:
     assert len({row["id"] for row in found} - {None}) == 2
 
 
+@pytest.mark.not_quick
 def test_the_api_repeats_and_forgets(ask: Ask, model: Model) -> None:
     first = json.loads(ask(body=png()).content)
     again = ask(path=f"{LIST}/{first['id']}/repeat", content_type="application/json")
@@ -345,6 +351,7 @@ def test_the_api_repeats_and_forgets(ask: Ask, model: Model) -> None:
     assert len(model.asked) == 2
 
 
+@pytest.mark.not_quick
 def test_the_api_finds_calls_by_alias_label_time_and_person(
     ask: Ask,
     serving: Endpoint,

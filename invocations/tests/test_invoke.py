@@ -142,6 +142,7 @@ def test_a_picture_that_is_damaged_is_refused_by_its_model(post, sagemaker_runti
     assert not Invocation.objects.get().thumbnail
 
 
+@pytest.mark.not_quick
 def test_what_was_sent_what_was_unloaded_and_where_the_time_went_are_shown(
     post, make_version, sagemaker_runtime
 ):
@@ -206,6 +207,7 @@ def test_the_cold_call_of_another_version_is_not_compared(post, make_version, sa
     assert 'class="versus"' not in text(post(picture=upload(), version=other.pk))
 
 
+@pytest.mark.not_quick
 def test_the_page_offers_aliases_and_calls_where_one_points_in_that_moment(
     post, make_version, sagemaker_runtime
 ):
@@ -226,6 +228,7 @@ def test_the_page_offers_aliases_and_calls_where_one_points_in_that_moment(
     assert Invocation.objects.first().asked == "digits:1"
 
 
+@pytest.mark.not_quick
 def test_an_alias_that_was_deleted_is_said_and_its_calls_stay(post, make_version):
     make_version(number=2)
     aliases.move(model="digits", name="live", number=1, actor=None)
@@ -472,6 +475,7 @@ def test_an_answer_of_another_kind_is_told(post, sagemaker_runtime, monkeypatch)
     assert "not with labels and probabilities" in text(post(picture=upload()))
 
 
+@pytest.mark.not_quick
 def test_a_picture_over_the_limit_is_scaled_and_says_so(post, sagemaker_runtime):
     import random
 
@@ -580,6 +584,7 @@ def test_a_file_that_is_far_too_large_is_refused_before_it_is_read(post):
         assert f"Nothing was sent. {kept}." in text(response)
 
 
+@pytest.mark.not_quick
 def test_the_csrf_token_is_needed(serving, version, user_in, sagemaker_runtime):
     client = Client(enforce_csrf_checks=True)
     client.force_login(user_in("viewer"))

@@ -35,6 +35,7 @@ def wait_until(done):
         time.sleep(0.02)
 
 
+@pytest.mark.not_quick
 def test_a_model_that_loads_does_not_hold_the_response(
     serving, make_version, client_of, pool, monkeypatch
 ):
@@ -58,6 +59,7 @@ def test_a_model_that_loads_does_not_hold_the_response(
     assert "tabby" in client.get(address, HTTP_HX_REQUEST="true").content.decode()
 
 
+@pytest.mark.not_quick
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="a lock of the whole database")
 def test_an_answer_outlasts_a_lock_of_the_database(
     serving, make_version, client_of, pool, monkeypatch, caplog
@@ -96,6 +98,7 @@ def test_two_workers_that_race_take_one_step(endpoint, account):
     assert Endpoint.objects.get().leased_until is None
 
 
+@pytest.mark.not_quick
 def test_racing_to_the_end_makes_one_of_each(endpoint, account):
     def work():
         try:

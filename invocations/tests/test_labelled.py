@@ -77,6 +77,7 @@ def _set(call: Invocation, name: str = "test-set") -> str:
     return reverse(f"invocations:{name}", args=[call.version.model.name])
 
 
+@pytest.mark.not_quick
 def test_a_viewer_stores_the_right_label_of_a_wrong_answer(
     call: Callable[..., Invocation], client_of: Callable[[str], Client]
 ) -> None:
@@ -149,6 +150,7 @@ def test_a_new_flag_is_undone(
     assert len([one for one in _told() if "Took back" in one]) == 1
 
 
+@pytest.mark.not_quick
 def test_a_changed_label_is_undone_to_the_one_before(
     call: Callable[..., Invocation], client_of: Callable[[str], Client]
 ) -> None:
@@ -181,6 +183,7 @@ def test_what_is_gone_meanwhile_is_not_named_by_an_undo(
     assert row.flagged_by_name == "operator-user"
 
 
+@pytest.mark.not_quick
 def test_an_undo_is_for_who_flagged_and_only_while_nobody_flagged_it_again(
     call: Callable[..., Invocation], client_of: Callable[[str], Client]
 ) -> None:
@@ -214,6 +217,7 @@ def test_an_undo_that_s3_does_not_take_changes_nothing(
     assert LabelledPicture.objects.count() == 1
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("role", ["viewer", "admin"])
 def test_who_flagged_a_picture_or_an_admin_takes_it_out(
     call: Callable[..., Invocation], client_of: Callable[[str], Client], role: str
@@ -283,6 +287,7 @@ def test_what_cannot_be_stored_is_refused(
     assert not LabelledPicture.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_switched_off_nothing_is_offered_or_stored_and_the_set_stays(
     call: Callable[..., Invocation], client_of: Callable[[str], Client], settings: Any
 ) -> None:

@@ -166,6 +166,7 @@ def test_the_figures_are_the_same_before_half_way_and_after(
             assert [a for a, _ in pairs] == pytest.approx([b for _, b in pairs]), name
 
 
+@pytest.mark.not_quick
 def test_what_is_asked_while_someone_looks_is_three_hours_at_most(
     demo: Endpoint, told: CloudWatch, now: SimpleNamespace
 ) -> None:
@@ -400,6 +401,7 @@ def test_an_answer_of_several_pages_is_read_to_its_end(
     assert (figures["invocations"], figures["cpu_average"]) == (2.0, 50.0)
 
 
+@pytest.mark.not_quick
 def test_page_and_operation_show_hours_that_cloudwatch_has_no_more(
     demo: Endpoint,
     told: CloudWatch,

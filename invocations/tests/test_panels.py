@@ -83,6 +83,7 @@ def test_an_endpoint_without_calls_says_so(
     assert "No model was called on this endpoint yet." in page
 
 
+@pytest.mark.not_quick
 def test_calls_and_buttons_are_for_who_may_invoke(
     called: Callable[..., Invocation], serving: Endpoint
 ) -> None:
@@ -94,6 +95,7 @@ def test_calls_and_buttons_are_for_who_may_invoke(
         assert "/invoke/" not in page
 
 
+@pytest.mark.not_quick
 def test_the_calls_of_a_page_cost_the_same_queries_however_many(
     called: Callable[..., Invocation], serving: Endpoint, client_of: Callable[[str], Client]
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_models_page_offers_its_latest_version_that_is_ready(
     assert "Call v1<" in page
 
 
+@pytest.mark.not_quick
 def test_an_endpoint_offers_calls_while_it_serves(
     serving: Endpoint, make_version: Callable[..., Version], client_of: Callable[[str], Client]
 ) -> None:

@@ -93,6 +93,7 @@ def test_the_thumbnail_is_a_small_jpeg():
     assert thumbnail.size == (THUMBNAIL_SIDE, THUMBNAIL_SIDE // 2)
 
 
+@pytest.mark.not_quick
 def test_a_picture_over_the_limit_is_scaled_down_and_says_so():
     noise = Image.frombytes("RGB", (2400, 1200), random.Random(7).randbytes(2400 * 1200 * 3))
     data = encoded(noise, "PNG")
@@ -134,6 +135,7 @@ def test_every_orientation_is_turned_upright(orientation):
     assert (sent.size, sent.tobytes()) == (upright.size, upright.tobytes())
 
 
+@pytest.mark.not_quick
 def test_a_picture_of_several_bands_is_whole():
     ramp = Image.linear_gradient("L").resize((2900, 1500))
     sent = opened(prepared(encoded(ramp, "TIFF")).data)
@@ -143,6 +145,7 @@ def test_a_picture_of_several_bands_is_whole():
     assert ImageChops.difference(thumbnail, whole).getextrema()[1] < 6
 
 
+@pytest.mark.not_quick
 def test_what_is_re_encoded_is_made_smaller_where_it_is_large():
     data = encoded(Image.new("L", (4000, 3000), 90), "TIFF", compression="tiff_lzw")
     picture = prepared(data)

@@ -192,6 +192,7 @@ def test_a_call_of_somebody_who_is_gone_is_kept_and_of_an_endpoint_that_is_gone_
     assert not recording._replayed("b" * 32, values | {"endpoint_id": 999_999})
 
 
+@pytest.mark.not_quick
 def test_who_asks_right_after_the_answer_finds_the_call(
     ask: Callable[..., Any], writer: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +211,7 @@ def test_who_asks_right_after_the_answer_finds_the_call(
     assert ask("GET", f"{LIST}/{'0' * 32}").status_code == 404
 
 
+@pytest.mark.not_quick
 def test_many_calls_are_rows_and_leave_the_journal(
     ask: Callable[..., Any], writer: Recorder
 ) -> None:
@@ -271,6 +273,7 @@ def test_the_journal_has_no_bytes_of_a_picture(
         assert name.encode() not in text
 
 
+@pytest.mark.not_quick
 def test_a_version_is_remembered_for_a_second_and_what_may_move_never(
     ask: Callable[..., Any],
     model: Model,
@@ -320,6 +323,7 @@ def _large() -> bytes:
     return png() + bytes(pictures_kept.INLINE_BYTES)
 
 
+@pytest.mark.not_quick
 def test_large_pictures_lie_in_the_store_and_go_before_their_rows(
     ask: Callable[..., Any], model: Model, objects: Objects
 ) -> None:

@@ -48,6 +48,7 @@ def _figures(found: own_calls.OwnCalls) -> list[Any]:
     ]
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("range", [Range.WEEK, Range.WEEKS])
 def test_sums_and_single_calls_are_the_same(
     demo: Endpoint, versions: list[Version], range: Range, monkeypatch: pytest.MonkeyPatch
@@ -124,6 +125,7 @@ def test_a_kill_in_the_midst_counts_nothing_twice(
     )
 
 
+@pytest.mark.not_quick
 def test_a_page_of_four_weeks_reads_no_single_call_that_was_counted(
     demo: Endpoint, versions: list[Version]
 ) -> None:

@@ -278,6 +278,7 @@ def test_more_pictures_than_the_limit_are_left_out_and_counted(
     assert "2 pictures were left out." in page
 
 
+@pytest.mark.not_quick
 def test_the_page_starts_one_shows_its_progress_and_has_a_csv(
     two: tuple[Version, Version], models: Models, sample: bytes, client_of: Callable[[str], Client]
 ) -> None:
@@ -318,6 +319,7 @@ def test_the_page_starts_one_shows_its_progress_and_has_a_csv(
     assert (first["one_version"], first["result"]) == ("digits v1", "differ")
 
 
+@pytest.mark.not_quick
 def test_the_api_starts_one_waits_for_it_and_says_all_of_it(
     two: tuple[Version, Version], models: Models, sample: bytes, viewer: User
 ) -> None:

@@ -244,6 +244,7 @@ def test_calls_of_experiments_count_each_once(demo: Endpoint, versions: list[Ver
     assert found.verdict == Verdict.THRASH
 
 
+@pytest.mark.not_quick
 def test_the_page_leads_to_the_filled_in_form_whoever_may_change_it(
     demo: Endpoint, versions: list[Version], client_of: ClientOf
 ) -> None:
@@ -278,6 +279,7 @@ def test_a_form_is_preset_with_what_can_be_alone(
     assert form.initial["instance_count"] == 1
 
 
+@pytest.mark.not_quick
 def test_the_operation_says_the_same(
     demo: Endpoint, versions: list[Version], user_in: Callable[[str], User]
 ) -> None:

@@ -85,6 +85,7 @@ def point(version: Version, name: str = "live") -> None:
     Alias.objects.create(model=version.model, name=name, version=version, move=move)
 
 
+@pytest.mark.not_quick
 def test_each_version_is_called_once(
     demo: Endpoint, versions: list[Version], boss: User, asked: list[str]
 ) -> None:
@@ -107,6 +108,7 @@ def test_all_that_aliases_point_at_comes_first(
     assert asked == [versions[n].target_model for n in (3, 7, 1)]
 
 
+@pytest.mark.not_quick
 def test_warming_counts_not_as_traffic(demo: Endpoint, versions: list[Version], boss: User) -> None:
     work(running.start(endpoint=demo, models="*", actor=boss))
     window = Window.until(clock.now(), Range.HOUR)
@@ -169,6 +171,7 @@ def test_two_at_a_time_are_refused_and_so_is_what_cannot_be_called(
         running.start(endpoint=demo, models="*", actor=boss)
 
 
+@pytest.mark.not_quick
 def test_it_is_kept_warm_while_it_stands(
     demo: Endpoint, versions: list[Version], boss: User
 ) -> None:
@@ -253,6 +256,7 @@ def test_what_makes_no_sense_is_not_kept(
     assert not WarmSchedule.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_the_page_warms_keeps_and_stops(
     demo: Endpoint, versions: list[Version], client_of: ClientOf
 ) -> None:
@@ -283,6 +287,7 @@ def test_viewers_warm_and_keep_nothing(
     assert client.post(f"{page}keep/", {"models": "*", "minutes": "30"}).status_code == 403
 
 
+@pytest.mark.not_quick
 def test_the_operations_do_the_same(
     demo: Endpoint, versions: list[Version], user_in: Callable[[str], User]
 ) -> None:

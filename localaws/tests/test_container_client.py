@@ -88,6 +88,7 @@ def test_it_answers_and_keeps_its_connection(listener: tuple[socket.socket, str]
         client.close()
 
 
+@pytest.mark.not_quick
 def test_many_threads_may_call_at_once(listener: tuple[socket.socket, str]) -> None:
     with serving(listener[0], polite):
         client = ContainerClient(listener[1])

@@ -21,6 +21,7 @@ def groups():
     return backend.groups
 
 
+@pytest.mark.not_quick
 def test_the_last_lines_of_the_last_streams_are_kept(groups):
     lines = LogLines("123456789012", REGION)
     for number in range(moto_logs.MAX_EVENTS * 2):
@@ -55,6 +56,7 @@ def test_a_stream_that_a_client_deletes_begins_anew(groups):
     assert [event.message for event in groups["g"].streams["s"].events] == ["after"]
 
 
+@pytest.mark.not_quick
 def test_moto_keeps_nothing_besides(groups):
     lines = LogLines("123456789012", REGION)
     lines.append("g", "s", "the first", 0)

@@ -95,6 +95,7 @@ def test_what_is_no_page_is_told(page, why):
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
 
+@pytest.mark.not_quick
 @given(st.lists(TEXTS, min_size=1, max_size=5, unique=True), TEXTS)
 def test_any_name_of_a_model_survives_the_way(targets, instance):
     samples = [Sample("a_total", (("target_model", target),), "1") for target in targets]

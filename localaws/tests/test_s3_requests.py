@@ -54,6 +54,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Obje
     store.close()
 
 
+@pytest.mark.not_quick
 @settings(
     max_examples=300,
     deadline=None,
@@ -100,6 +101,7 @@ def test_whatever_is_asked_is_answered_and_leaves_other_objects_alone(
             assert (file.read(), found.description.etag) == (KEPT, "kept"), (answer.status, text)
 
 
+@pytest.mark.not_quick
 def test_a_signed_stream_with_bytes_changed_is_never_stored_otherwise(
     served: tuple[str, ObjectStore],
 ) -> None:

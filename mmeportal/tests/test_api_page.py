@@ -73,6 +73,7 @@ def test_the_page_needs_a_log_in_and_has_its_files(client_of: Callable[[str], Cl
     assert 'data-document="/api/v1/openapi.json"' in html
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("language", "title", "document"),
     [("en", "API operations", "openapi.json"), ("ko", "API 작업", "openapi.json?language=ko")],

@@ -204,6 +204,7 @@ def test_an_operator_dismisses_a_rejected_version_for_everybody(
     assert version.state == Version.State.REJECTED
 
 
+@pytest.mark.not_quick
 def test_a_dismissal_can_be_undone(client_of: Callable[[str], Client]) -> None:
     _version("cats", state=Version.State.REJECTED, reason="x")
     operator = client_of("operator")
@@ -251,6 +252,7 @@ def operator(user_in: Callable[[str], User]) -> User:
     return user_in("operator")
 
 
+@pytest.mark.not_quick
 def test_the_steps_follow_what_the_user_did_until_the_first_own_call(operator: User) -> None:
     client = _client(operator)
     assert _states(_page(client)) == ["todo"] * 4

@@ -139,6 +139,7 @@ def test_a_token_that_reads_moves_nothing(api: Callable[..., Client]) -> None:
     assert not Alias.objects.exists()
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db(transaction=True)
 def test_ten_programs_at_once_each_get_a_true_answer(api: Callable[..., Client]) -> None:
     make_model(versions=11)

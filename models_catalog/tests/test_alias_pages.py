@@ -57,6 +57,7 @@ def _press(client: Client, page: str, button: str, **typed: str) -> str:
     raise AssertionError(f"No form has a button {button!r}.")
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_a_version_is_made_live_rolled_back_and_undone_by_buttons(operator: Client) -> None:
     make_model()

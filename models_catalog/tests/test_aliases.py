@@ -229,6 +229,7 @@ def test_viewers_move_nothing(user_in: Callable[[str], Any]) -> None:
             change()
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db(transaction=True)
 def test_of_ten_who_move_one_alias_at_once_each_gets_a_true_answer() -> None:
     make_model(versions=11)
@@ -252,6 +253,7 @@ def test_of_ten_who_move_one_alias_at_once_each_gets_a_true_answer() -> None:
     assert AliasMove.objects.count() == 2
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db(transaction=True)
 def test_ten_who_make_one_alias_at_once_make_one() -> None:
     make_model(versions=10)

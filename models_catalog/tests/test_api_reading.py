@@ -97,6 +97,7 @@ def test_a_model_without_what_was_published_can_be_deleted(viewer: Client) -> No
     assert by_name["refused"]["newest"] == {"number": 1, "state": "rejected"}
 
 
+@pytest.mark.not_quick
 def test_models_are_searched_and_sorted_and_their_pages_hold_each_once(viewer: Client) -> None:
     now = timezone.now()
     for place, name in enumerate(["cat", "ant", "bee"]):

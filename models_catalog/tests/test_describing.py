@@ -132,6 +132,7 @@ def test_who_may_not_upload_may_not_describe(
     assert "/models/digits/describe/" not in page
 
 
+@pytest.mark.not_quick
 def test_models_are_found_by_tag_and_owner(
     operator: Client, client_of: Callable[[str], Client], user_in: Any
 ) -> None:

@@ -48,6 +48,7 @@ def zoo(viewer: Client, user_in: Any) -> None:
     aliases.move(model="ant", name="production", number=1, actor=None)
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("zoo")
 @pytest.mark.parametrize(
     ("query", "names"),
@@ -102,6 +103,7 @@ def test_models_are_sorted_over_pages(viewer: Client, sort: str, names: str) -> 
     assert rest["next"] is None
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("zoo", "remembering")
 def test_a_list_says_alias_and_last_call_by_as_many_queries_for_any_number(
     viewer: Client, client_of: Callable[[str], Client]

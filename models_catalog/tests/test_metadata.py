@@ -46,6 +46,7 @@ def test_what_cannot_be_kept_is_refused(lines: list[str]) -> None:
         metadata.read(lines)
 
 
+@pytest.mark.not_quick
 def test_it_is_shown_found_and_sorted_as_numbers(
     viewer: Client, client_of: Callable[[str], Client]
 ) -> None:

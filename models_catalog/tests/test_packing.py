@@ -58,6 +58,7 @@ def test_gnu_gzip_reads_both(tmp_path: Path) -> None:
         assert done.stdout == PARAMETERS
 
 
+@pytest.mark.not_quick
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     for choice in ("stored", "compressed"):
         assert _pack(tmp_path, PARAMETERS, choice)[1] == _pack(tmp_path, PARAMETERS, choice)[1]
@@ -120,6 +121,7 @@ def test_where_the_sample_was_wrong_it_is_stored_after_all(
     assert gzip.decompress(served) == data
 
 
+@pytest.mark.not_quick
 def test_the_lease_is_kept_while_it_packs(tmp_path: Path) -> None:
     beats: list[str] = []
     for choice in ("stored", "compressed"):

@@ -40,6 +40,7 @@ def _names(client: Client, **query: str) -> list[str]:
     return re.findall(r'<td class="name" title="([^"]+)"', page)
 
 
+@pytest.mark.not_quick
 def test_the_list_is_sorted_filtered_and_paged_in_the_address(
     client_of: Callable[[str], Client], db: None
 ) -> None:
@@ -70,6 +71,7 @@ def test_a_badge_is_shown_only_where_the_state_is_not_the_normal_one(
         assert "Validating" in client.get(url).content.decode()
 
 
+@pytest.mark.not_quick
 def test_a_model_of_150_versions_is_paged_and_searched(
     client_of: Callable[[str], Client], db: None
 ) -> None:

@@ -321,6 +321,7 @@ def test_a_delivery_is_sent_again_when_asked(
     assert receiver.got[0].body == receiver.got[1].body
 
 
+@pytest.mark.not_quick
 def test_the_sweep_lets_no_webhook_take_all_places(
     hook: Hook, version: Version, jobs: list[int]
 ) -> None:
@@ -336,6 +337,7 @@ def test_the_sweep_lets_no_webhook_take_all_places(
     assert sum(of[pk] == second.pk for pk in jobs) == 1
 
 
+@pytest.mark.not_quick
 def test_who_has_a_place_works_off_what_the_others_left(
     hook: Hook, receiver: Receiver, version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_a_page_shows_what_was_sent_and_sends_it_again(
     ).status_code == 404  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_the_buttons_of_the_page(admin: Client, hook: Hook, receiver: Receiver) -> None:
     webhook, old = hook()
     page = webhook.get_absolute_url()

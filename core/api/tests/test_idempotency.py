@@ -96,6 +96,7 @@ def test_an_answer_counts_for_a_day_and_is_then_swept(
     assert not RepeatableCall.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_other_requests_with_the_key_are_refused(calls: Calls) -> None:
     calls.post()
     assert _code(calls, path="/a?b=d") == "key-reused"
