@@ -446,7 +446,12 @@ def pricing() -> Any:
 
 def client_of(service: str) -> Any:
     """The client of a service that plans show calls of."""
-    return {"sagemaker": sagemaker, "application-autoscaling": autoscaling}[service]()
+    clients: dict[str, Callable[[], Any]] = {
+        "sagemaker": sagemaker,
+        "application-autoscaling": autoscaling,
+        "cloudwatch": cloudwatch,
+    }
+    return clients[service]()
 
 
 @cache

@@ -15,8 +15,9 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
-from endpoints import alarms
+from endpoints import alarms, planned_acts
 from endpoints.alarm_presets import LONGEST_MINUTES, AlarmKind
+from endpoints.api import EndpointPlanOut, shown_plan
 from endpoints.models import Endpoint, EndpointAlarm
 
 router = Router(tags=["endpoints"])
@@ -68,6 +69,12 @@ class AlarmIn(Input):
         None, ge=1, le=2**31 - 1, description="Failed calls; ms; percent; of `no-calls` not read."
     )
     minutes: int | None = Field(None, ge=1, le=LONGEST_MINUTES)
+
+
+class AlarmPlanIn(AlarmIn):
+    """The same, or that it is to be deleted."""
+
+    remove: bool = Field(False, description="Plan its deletion; then the rest is not read.")
 
 
 class AlarmWait(Parameters):
@@ -130,14 +137,37 @@ def put(request: HttpRequest, name: str, alarm: str, body: AlarmIn) -> Any:
     waits for it. Where AWS refuses, `failure` says why, and the portal tries again.
     """
     endpoint = _endpoint(name)
-    try:
-        kind, variant = alarms.parse_key(endpoint, alarm)
-    except ValidationError as error:
-        raise Problem("not-found", " ".join(error.messages)) from None
+    kind, variant = _named(endpoint, alarm)
     row = alarms.set_alarm(
         endpoint=endpoint, kind=kind, variant=variant, actor=_caller(request).user, **body.dict()
     )
     return Status(202, _shown(row))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/alarms/{alarm}/plan", id="alarms_preview",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING,
+    response={200: EndpointPlanOut}, problems=(409,), counts_as_change=False,
+)  # fmt: skip
+def preview(request: HttpRequest, name: str, alarm: str, body: AlarmPlanIn) -> Any:
+    """What making an alarm, changing or deleting it would call in CloudWatch, and what it costs.
+
+    Nothing is changed. What would be refused is refused.
+    """
+    endpoint, user = _endpoint(name), _caller(request).user
+    if body.remove:
+        row = _alarm(endpoint, alarm)
+        return shown_plan(planned_acts.plan_alarm_removal(alarm=row, actor=user))
+    kind, variant = _named(endpoint, alarm)
+    plan = planned_acts.plan_alarm(
+        endpoint=endpoint,
+        kind=kind,
+        variant=variant,
+        threshold=body.threshold,
+        minutes=body.minutes,
+        actor=user,
+    )
+    return shown_plan(plan)
 
 
 @operation(
@@ -176,6 +206,14 @@ def _endpoint(name: str) -> Endpoint:
     if found is None:
         raise Problem("not-found", _("There is no endpoint %(name)s.") % {"name": name})
     return found
+
+
+def _named(endpoint: Endpoint, key: str) -> tuple[str, str]:
+    """The kind and the variant that a path means."""
+    try:
+        return alarms.parse_key(endpoint, key)
+    except ValidationError as error:
+        raise Problem("not-found", " ".join(error.messages)) from None
 
 
 def _alarm(endpoint: Endpoint, key: str) -> EndpointAlarm:

@@ -4,11 +4,13 @@ from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.permissions import actor, require_permission
-from endpoints import alarms
+from endpoints import alarms, planned_acts
 from endpoints.forms import AlarmForm
 from endpoints.models import Endpoint, EndpointAlarm
 
@@ -53,27 +55,35 @@ def alarm(request: HttpRequest, pk: int, alarm_pk: int) -> HttpResponse:
         },
     )
     heading = _("Alarm %(kind)s of %(name)s") % {"kind": row.key, "name": endpoint.name}
-    return _asked(request, endpoint, form, heading)
+    removal = reverse("endpoints:remove-alarm", args=[pk, alarm_pk])
+    return _asked(request, endpoint, form, heading, "" if row.removing else removal)
 
 
-def _asked(request: HttpRequest, endpoint: Endpoint, form: AlarmForm, heading: str) -> HttpResponse:
+def _asked(
+    request: HttpRequest,
+    endpoint: Endpoint,
+    form: AlarmForm,
+    heading: str,
+    removal: str = "",
+) -> HttpResponse:
+    plan = None
     if form.is_valid():
         told = form.cleaned_data
+        names = ("kind", "variant", "threshold", "minutes")
+        wanted = {name: told[name] for name in names}
         try:
-            alarms.set_alarm(
-                endpoint=endpoint,
-                kind=told["kind"],
-                variant=told["variant"],
-                threshold=told["threshold"],
-                minutes=told["minutes"],
-                actor=actor(request),
-            )
+            if "plan" in request.POST:
+                plan = planned_acts.plan_alarm(endpoint=endpoint, actor=actor(request), **wanted)
+            else:
+                alarms.set_alarm(endpoint=endpoint, actor=actor(request), **wanted)
+                return redirect(_TAB, endpoint.pk)
         except ValidationError as error:
             form.add_error(None, error)
-        else:
-            return redirect(_TAB, endpoint.pk)
     context = {
         "form": form,
+        "plan": plan,
+        "can_be_planned": True,
+        "removal": removal,
         "endpoint": endpoint,
         "heading": heading,
         "lede": _(
@@ -87,8 +97,10 @@ def _asked(request: HttpRequest, endpoint: Endpoint, form: AlarmForm, heading: s
 @require_POST
 @_may_change
 def remove_alarm(request: HttpRequest, pk: int, alarm_pk: int) -> HttpResponse:
-    """Have an alarm deleted."""
+    """Have an alarm deleted, or show the plan of that."""
     row = _alarm(pk, alarm_pk)
+    if "plan" in request.POST:
+        return _removal_planned(request, row)
     try:
         alarms.remove(alarm=row, actor=actor(request))
     except ValidationError as error:
@@ -96,6 +108,22 @@ def remove_alarm(request: HttpRequest, pk: int, alarm_pk: int) -> HttpResponse:
     else:
         messages.info(request, _("The alarm is being removed from CloudWatch."))
     return redirect(_TAB, pk)
+
+
+def _removal_planned(request: HttpRequest, row: EndpointAlarm) -> HttpResponse:
+    try:
+        plan = planned_acts.plan_alarm_removal(alarm=row, actor=actor(request))
+    except ValidationError as error:
+        messages.info(request, " ".join(error.messages))
+        return redirect(_TAB, row.endpoint.pk)
+    told = {"kind": row.key, "name": row.endpoint.name}
+    context = {
+        "endpoint": row.endpoint,
+        "heading": _("Alarm %(kind)s of %(name)s") % told,
+        "label": pgettext("an alarm", "Remove"),
+        "plan": plan,
+    }
+    return render(request, "endpoints/planned.html", context)
 
 
 @require_POST

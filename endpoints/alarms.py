@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
@@ -29,6 +30,7 @@ from endpoints import cloudwatch, sagemaker
 from endpoints.alarm_presets import LONGEST_MINUTES, PRESETS, AlarmKind
 from endpoints.cloudwatch import ListedAlarm
 from endpoints.models import ALARM_PREFIX, AlarmWatch, Endpoint, EndpointAlarm, alarm_prefix
+from endpoints.sagemaker import Call
 
 logger = logging.getLogger(__name__)
 
@@ -280,20 +282,13 @@ def _bring(row: EndpointAlarm, listed: Mapping[str, ListedAlarm] | None) -> None
     if listed is None and not asked_for:
         return
     there = None if listed is None else listed.get(row.name)
-    does = cloudwatch.alarm_arguments(
-        PRESETS[row.kind],
-        endpoint=row.endpoint.name,
-        variant=row.variant,
-        threshold=row.threshold,
-        minutes=row.minutes,
-    )
+    does = _does(row)
     if there is not None and there.does == does:
         _note(row, there)
         return
     if not EndpointAlarm.objects.filter(pk=row.pk, asked=row.asked).exists():
         return  # somebody asked for something else meanwhile
-    description = f"{row.endpoint.name}: {row.condition.english()} (MME Portal)"
-    cloudwatch.put_alarm(row.name, does, description=description, tags=_tags(row.endpoint))
+    cloudwatch.put_alarm(row.name, does, **_said(row))
     if row.failure:
         taken = EndpointAlarm.objects.filter(pk=row.pk, asked=row.asked)
         taken.update(failure="", failure_code=None)
@@ -302,6 +297,30 @@ def _bring(row: EndpointAlarm, listed: Mapping[str, ListedAlarm] | None) -> None
             changed = {"state": EndpointAlarm.State.REQUESTED, "reason": ""}
             if EndpointAlarm.objects.filter(pk=row.pk, asked=row.asked).update(**changed):
                 _record("endpoint.alarm_lost", row, level=Event.Level.WARNING)
+
+
+def _does(row: EndpointAlarm) -> dict[str, Any]:
+    return cloudwatch.alarm_arguments(
+        PRESETS[row.kind],
+        endpoint=row.endpoint.name,
+        variant=row.variant,
+        threshold=row.threshold,
+        minutes=row.minutes,
+    )
+
+
+def _said(row: EndpointAlarm) -> dict[str, Any]:
+    description = f"{row.endpoint.name}: {row.condition.english()} (MME Portal)"
+    return {"description": description, "tags": _tags(row.endpoint)}
+
+
+def calls_of(row: EndpointAlarm) -> list[Call]:
+    """What the job calls to bring an alarm to what is wanted, where it was asked for."""
+    if row.removing:
+        return [cloudwatch.delete_call(row.name)]
+    if row.state == EndpointAlarm.State.REQUESTED:
+        return [cloudwatch.put_call(row.name, _does(row), **_said(row))]
+    return []
 
 
 def _tags(endpoint: Endpoint) -> dict[str, str]:

@@ -31,6 +31,7 @@ from endpoints import (
     idling,
     last_calls,
     pausing,
+    planned_acts,
     planning,
     policies,
     presets,
@@ -210,7 +211,8 @@ class DifferenceOut(Schema):
 
     name: str = Field(
         description="As in the endpoint: `instance_type`, `instance_count`, `variants`, `image`, "
-        "`role_arn`, `store`, `owner`, `scaling`; or one of its `options`."
+        "`role_arn`, `store`, `owner`, `scaling`, `hours`, `state`, `alarm`; or one of its "
+        "`options`."
     )
     before: str
     after: str
@@ -537,12 +539,17 @@ class EndpointPlanIn(EndpointChange):
 
 
 class PlannedCallOut(Schema):
-    """A call of SageMaker's API that would be made."""
+    """A call of an API of AWS that would be made."""
 
-    action: str = Field(description="Its name in SageMaker's API.")
+    action: str = Field(description="Its name in that API.")
     arguments: dict[str, Any]
-    code: str = Field(description="The same as Python; `sagemaker` is boto3's client.")
-    afterwards: bool = Field(description="It is made when the endpoint serves as it was asked for.")
+    code: str = Field(
+        description="The same as Python; `sagemaker`, `autoscaling` and `cloudwatch` are boto3's "
+        "clients."
+    )
+    afterwards: bool = Field(
+        description="It is made when the endpoint serves as it was asked for, or is gone."
+    )
 
 
 class EndpointPlanOut(Schema):
@@ -612,6 +619,11 @@ class TeardownPlanOut(Schema):
     deletes: list[ResourceOut] = Field(description="In their order; each is confirmed gone.")
     keeps: list[ResourceOut] = Field(description="They are among the orphans afterwards.")
     store: str = Field(description="Its archives stay.")
+    calls: list[PlannedCallOut] = Field(description="In their order, with its alarms.")
+    code: str = Field(description="The calls as one Python script for boto3.")
+    cost_before: CostOut | None = Field(
+        description="What runs now costs, and then no more. null: the price is not known."
+    )
 
 
 class EndpointParameters(ListParameters):
@@ -743,7 +755,7 @@ def preview(request: HttpRequest, body: EndpointIn) -> Any:
     Nothing is made. What the creation would refuse is refused.
     """
     with _refusals_told():
-        return _plan(planning.plan_creation(**_asked(body), actor=_caller(request).user))
+        return shown_plan(planning.plan_creation(**_asked(body), actor=_caller(request).user))
 
 
 @operation(
@@ -812,7 +824,7 @@ def preview_change(request: HttpRequest, name: str, body: EndpointPlanIn) -> Any
     user = _caller(request).user
     with _refusals_told():
         found = planning.plan_change(endpoint=endpoint, change=change, actor=user)
-    return _plan(found)
+    return shown_plan(found)
 
 
 @operation(
@@ -855,6 +867,19 @@ def set_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
 
 
 @operation(
+    router, "POST", "/endpoints/{name}/hours/plan", id="endpoints_preview_hours",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING,
+    response={200: EndpointPlanOut}, counts_as_change=False,
+)  # fmt: skip
+def preview_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
+    """What other working hours would mean: when it pauses next, and what a month costs then.
+
+    Nothing is changed, and setting hours calls nothing in AWS.
+    """
+    return _planned(request, name, planned_acts.plan_hours, hours=body.hours, zone=body.zone)
+
+
+@operation(
     router, "POST", "/endpoints/{name}/pause", id="endpoints_pause", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
@@ -869,6 +894,16 @@ def pause(request: HttpRequest, name: str) -> Any:
 
 
 @operation(
+    router, "POST", "/endpoints/{name}/pause/plan", id="endpoints_preview_pause",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING,
+    response={200: EndpointPlanOut}, counts_as_change=False,
+)  # fmt: skip
+def preview_pause(request: HttpRequest, name: str) -> Any:
+    """What pausing would call in AWS, and what is saved. Nothing is changed."""
+    return _planned(request, name, planned_acts.plan_pause)
+
+
+@operation(
     router, "POST", "/endpoints/{name}/resume", id="endpoints_resume", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
@@ -879,6 +914,16 @@ def resume(request: HttpRequest, name: str) -> Any:
     """
     _act(request, name, pausing.resume_now)
     return Status(202, _tagged(request, _endpoint(name)))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/resume/plan", id="endpoints_preview_resume",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING,
+    response={200: EndpointPlanOut}, counts_as_change=False,
+)  # fmt: skip
+def preview_resume(request: HttpRequest, name: str) -> Any:
+    """What resuming would call in AWS, and what it costs. Nothing is changed."""
+    return _planned(request, name, planned_acts.plan_resume)
 
 
 @operation(
@@ -909,6 +954,19 @@ def accept(request: HttpRequest, name: str, body: DriftIn) -> Any:
 
 
 @operation(
+    router, "POST", "/endpoints/{name}/accept/plan", id="endpoints_preview_accept",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING,
+    response={200: EndpointPlanOut}, counts_as_change=False, problems=(502,),
+)  # fmt: skip
+def preview_accept(request: HttpRequest, name: str) -> Any:
+    """What accepting would delete in AWS, and what is wanted then.
+
+    Nothing is changed. What would be refused is refused.
+    """
+    return _planned(request, name, planned_acts.plan_accept)
+
+
+@operation(
     router, "POST", "/endpoints/{name}/restore", id="endpoints_put_back", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
 )  # fmt: skip
@@ -920,6 +978,19 @@ def put_back(request: HttpRequest, name: str, body: DriftIn) -> Any:
     """
     _act(request, name, drift.put_back, reason=body.reason)
     return Status(202, _tagged(request, _endpoint(name)))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/restore/plan", id="endpoints_preview_put_back",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING,
+    response={200: EndpointPlanOut}, counts_as_change=False,
+)  # fmt: skip
+def preview_put_back(request: HttpRequest, name: str) -> Any:
+    """What putting it back would call in AWS, what would be other, and what it costs.
+
+    Nothing is changed. Where nothing differs it is 409 `conflict`.
+    """
+    return _planned(request, name, planned_acts.plan_put_back)
 
 
 @operation(
@@ -1004,9 +1075,17 @@ def preview_scaling(request: HttpRequest, name: str, body: ScalingIn) -> Any:
 
     Nothing is changed. What would be refused is refused.
     """
-    user = _caller(request).user
-    found = planning.plan_scaling(endpoint=_endpoint(name), limits=_limits(body), actor=user)
-    return _plan(found)
+    return _planned(request, name, planning.plan_scaling, limits=_limits(body))
+
+
+@operation(
+    router, "POST", "/endpoints/{name}/scaling/off/plan", id="endpoints_preview_scaling_off",
+    scope=Scope.OPERATE, permission=_MAY_CHANGE, doing=_CHANGING,
+    response={200: EndpointPlanOut}, counts_as_change=False,
+)  # fmt: skip
+def preview_scaling_off(request: HttpRequest, name: str) -> Any:
+    """What switching its autoscaling off would call in AWS. Nothing is changed."""
+    return _planned(request, name, planning.plan_scaling, limits=None)
 
 
 def _limits(body: ScalingIn) -> Limits:
@@ -1086,7 +1165,9 @@ def preview_teardown(request: HttpRequest, name: str, body: TeardownPlanIn) -> A
     """What the teardown of an endpoint would delete, and what would stay. Nothing is deleted."""
     endpoint = _endpoint(name)
     deleted, left = endpoint.to_be_torn_down(**body.dict())
+    plan = shown_plan(planned_acts.plan_teardown(endpoint=endpoint, **body.dict()))
     return {
+        **{key: plan[key] for key in ("calls", "code", "cost_before")},
         "endpoint": endpoint.name,
         "deletes": [_resource(one) for one in deleted],
         "keeps": [_resource(one) for one in left],
@@ -1117,6 +1198,18 @@ def _act(request: HttpRequest, name: str, service: Callable[..., Any], **values:
             require=lambda row: etags.require_match(request, *_parts(row)),
             **values,
         )
+
+
+def _planned(
+    request: HttpRequest,
+    name: str,
+    plan: Callable[..., planning.EndpointPlan],
+    **values: Any,
+) -> Any:
+    """The plan of what a service would do for the caller."""
+    with _refusals_told():
+        found = plan(endpoint=_endpoint(name), actor=_caller(request).user, **values)
+    return shown_plan(found)
 
 
 def _back_to(endpoint: Endpoint, revision: int) -> services.SettingsChange:
@@ -1325,7 +1418,7 @@ def _scaling(endpoint: Endpoint) -> dict[str, Any] | None:
     }
 
 
-def _plan(plan: planning.EndpointPlan) -> dict[str, Any]:
+def shown_plan(plan: planning.EndpointPlan) -> dict[str, Any]:
     return {
         "endpoint": plan.name,
         "expires_at": plan.expires_at,

@@ -8,6 +8,7 @@ from typing import Any
 from core import aws, errors
 from core.sentences import Sentence, phrase
 from endpoints.alarm_presets import AlarmPreset
+from endpoints.sagemaker import Call
 
 _MISSING = ("ResourceNotFound", "ResourceNotFoundException")
 _MINUTE = 60
@@ -61,26 +62,38 @@ def alarm_arguments(
     }
 
 
+def put_call(
+    name: str, does: Mapping[str, Any], *, description: str, tags: Mapping[str, str]
+) -> Call:
+    """The call that makes an alarm, or makes it do something else; its state stays then.
+
+    API: PutMetricAlarm. CloudWatch takes the tags of a new one alone.
+    """
+    arguments: dict[str, Any] = {
+        "AlarmName": name,
+        "AlarmDescription": description,
+        "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+    }
+    return Call("put_metric_alarm", {**arguments, **does}, service="cloudwatch")
+
+
 def put_alarm(
     name: str, does: Mapping[str, Any], *, description: str, tags: Mapping[str, str]
 ) -> None:
-    """Make an alarm, or make it do something else; its state stays then (API: PutMetricAlarm).
-
-    CloudWatch takes the tags of a new one alone. Raises one of :mod:`core.errors`.
-    """
+    """Make the `put_call`. Raises one of :mod:`core.errors`."""
     with _translated(phrase("making the alarm %(name)s", name=name)):
-        aws.cloudwatch().put_metric_alarm(
-            AlarmName=name,
-            AlarmDescription=description,
-            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-            **does,
-        )
+        put_call(name, does, description=description, tags=tags).make()
+
+
+def delete_call(name: str) -> Call:
+    """The call that deletes an alarm."""
+    return Call("delete_alarms", {"AlarmNames": [name]}, service="cloudwatch")
 
 
 def delete_alarm(name: str) -> None:
-    """Delete an alarm; CloudWatch may say NotFound of one that is not there."""
+    """Make the `delete_call`; CloudWatch may say NotFound of one that is not there."""
     with _translated(phrase("deleting the alarm %(name)s", name=name)):
-        aws.cloudwatch().delete_alarms(AlarmNames=[name])
+        delete_call(name).make()
 
 
 def listed_alarms(prefix: str = "") -> Iterator[ListedAlarm]:

@@ -1,5 +1,6 @@
 """What a new endpoint, or a change of one, would call in AWS and cost, before anything is made."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -28,9 +29,14 @@ _FACTS = {
     "role_arn": gettext_lazy("Execution role"),
     "store": gettext_lazy("Store"),
     "scaling": gettext_lazy("Autoscaling"),
+    "state": gettext_lazy("State"),
+    "hours": gettext_lazy("Working hours"),
+    "alarm": gettext_lazy("Alarm"),
     "owner": gettext_lazy("Owner"),
     **options.LABELS,
 }
+#: Boto3's waiters.
+IN_SERVICE, DELETED = "endpoint_in_service", "endpoint_deleted"
 _OF_ROW = ("instance_type", "instance_count", "image", "role_arn")
 
 
@@ -82,28 +88,35 @@ class EndpointPlan:
     up_to: Cost | None = None
     #: It is torn down after so many hours without a call; None: it is not.
     idle_hours: int | None = None
+    #: Boto3's waiter for what ``calls`` begin, before ``afterwards``; empty: there is nothing.
+    waits: str = IN_SERVICE
+    #: What else than of a change is so meanwhile, and where its costs come from.
+    said: str = ""
+    of_costs: str = ""
 
     @property
     def code(self) -> str:
         """Its calls as a Python script that does with boto3 what the portal would do."""
         if not self.calls and not self.afterwards:
             return ""
-        used = {"sagemaker": "sagemaker"}
+        waits = bool(self.calls and self.waits)
+        used = {"sagemaker": "sagemaker"} if waits else {}
         used |= {call.client: call.service for call in [*self.calls, *self.afterwards]}
         clients = [
             f'{name} = boto3.client("{service}", region_name="{settings.AWS_REGION}")'
             for name, service in used.items()
         ]
-        waiting = f'sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="{self.name}")'
         calls = [call.code for call in self.calls]
-        if calls:
-            calls.append(waiting)
+        if waits:
+            calls.append(f'sagemaker.get_waiter("{self.waits}").wait(EndpointName="{self.name}")')
         calls += [call.code for call in self.afterwards]
         return "\n".join(["import boto3", "", *clients, *calls, ""])
 
     @property
     def meanwhile(self) -> str:
         """What serves while it is being made, and what happens where SageMaker refuses it."""
+        if self.said:
+            return self.said
         if self.is_new:
             return _(
                 "No other endpoint is touched. It can be called when SageMaker has started it."
@@ -127,9 +140,14 @@ class EndpointPlan:
         )
 
     @property
+    def then(self) -> str:
+        """When ``afterwards`` are called."""
+        return _("when it is gone") if self.waits == DELETED else _("when the change is made")
+
+    @property
     def estimate(self) -> str:
         """Where the prices come from, and what the cost leaves out."""
-        return self.prices.estimate
+        return self.of_costs or self.prices.estimate
 
 
 def plan_creation(
@@ -209,10 +227,19 @@ def plan_change(
     The change is requested in a transaction that is rolled back, so that the plan cannot differ
     from what is done.
     """
+    return of_change(
+        endpoint,
+        lambda: services.request_change(endpoint=endpoint, change=change, actor=actor),
+        facts_now(endpoint),
+    )
+
+
+def facts_now(endpoint: Endpoint) -> dict[str, str]:
+    """What serves now, as last seen."""
     running = endpoint.running
-    # A change that waits is withdrawn by this one.
+    # A change that waits is withdrawn by the next one.
     serving = endpoint.revisions.filter(state=Revision.State.SERVING).first()
-    now = _facts(endpoint) | {
+    return _facts(endpoint) | {
         "image": serving.image if serving is not None else endpoint.image,
         "role_arn": serving.role_arn if serving is not None else endpoint.role_arn,
         "store": endpoint.store_url,
@@ -221,21 +248,19 @@ def plan_change(
         "variants": str(running),
         **_options(endpoint if serving is None else serving),
     }
+
+
+def of_change(
+    endpoint: Endpoint, ask: Callable[[], Endpoint], now: Mapping[str, str]
+) -> EndpointPlan:
+    """What follows where ``ask`` asks for a change, which is rolled back. ``now``: what serves."""
+    running = endpoint.running
     with transaction.atomic():
-        row = services.request_change(endpoint=endpoint, change=change, actor=actor)
+        row = ask()
         calls, afterwards = change_calls(row)
         transaction.set_rollback(True)
-    then = _facts(row) | _options(row)
-    if not (running.variants or row.requested.variants):
-        del then["variants"]
-    preset = PRESET.said() | {name: then[name] for name in ("role_arn", "store")}
-    # What was never chosen, and is not now, is not worth a line; nor is a role or store that stays.
-    compared = [
-        Difference(name, now[name], value)
-        for name, value in then.items()
-        if name not in preset or (now[name], value) != (preset[name], preset[name])
-    ]
-    known = prices.known()
+    compared = compared_with(now, row, named=bool(running.variants))
+    known, hours = prices.known(), endpoint.working_hours
     return EndpointPlan(
         name=row.name,
         expires_at=row.expires_at,
@@ -252,12 +277,29 @@ def plan_change(
         differs=[one for one in compared if one.before != one.after],
         stays=[one for one in compared if one.before == one.after],
         prices=known,
-        before=known.cost_of(running),
-        after=known.cost_of(row.requested)
-        if row.limits is None
-        else known.cost(row.instance_type, running.instance_count),
+        before=prices.in_hours(known.cost_of(running), hours),
+        after=prices.in_hours(
+            known.cost_of(row.requested)
+            if row.limits is None
+            else known.cost(row.instance_type, running.instance_count),
+            hours,
+        ),
         up_to=None if row.limits is None else known.cost(row.instance_type, row.limits.highest),
     )
+
+
+def compared_with(now: Mapping[str, str], row: Endpoint, *, named: bool) -> list[Difference]:
+    """What a row wants beside what serves now. ``named``: somebody gave its variants names."""
+    then = _facts(row) | _options(row)
+    if not (named or row.requested.variants):
+        del then["variants"]
+    preset = PRESET.said() | {name: then[name] for name in ("role_arn", "store")}
+    # What was never chosen, and is not now, is not worth a line; nor is a role or store that stays.
+    return [
+        Difference(name, now[name], value)
+        for name, value in then.items()
+        if name not in preset or (now[name], value) != (preset[name], preset[name])
+    ]
 
 
 def _of_stores(endpoint: Endpoint, row: Endpoint) -> list[str]:

@@ -21,6 +21,7 @@ from core import where
 from core.remembered import Remembered
 from core.sentences import Sentence
 from endpoints.models import Endpoint, PriceLook, Running
+from endpoints.working_hours import WorkingHours
 
 #: As AWS's own calculator counts.
 HOURS_A_MONTH = 730
@@ -68,11 +69,7 @@ class PriceList:
         A month of one with working hours has these alone.
         """
         cost = self.cost_of(endpoint.running) if endpoint.has_instances else None
-        hours = endpoint.working_hours
-        if cost is None or hours is None:
-            return cost
-        weekly = Decimal(int(hours.weekly.total_seconds()))
-        return replace(cost, hours=HOURS_A_MONTH * weekly / _SECONDS_A_WEEK)
+        return in_hours(cost, endpoint.working_hours)
 
     def sum_of(self, costs: Iterable["Cost | None"]) -> "Cost":
         """All of them together; None costs nothing."""
@@ -186,6 +183,14 @@ class Cost:
     def per_month(self) -> Decimal:
         """The same for a month of 730 hours, or for those that it works, to the cent."""
         return (self.per_hour * self.hours).quantize(Decimal("0.01"))
+
+
+def in_hours(cost: Cost | None, hours: WorkingHours | None) -> Cost | None:
+    """The same cost where instances run within working hours alone; None: always."""
+    if cost is None or hours is None:
+        return cost
+    weekly = Decimal(int(hours.weekly.total_seconds()))
+    return replace(cost, hours=HOURS_A_MONTH * weekly / _SECONDS_A_WEEK)
 
 
 @dataclass(frozen=True)

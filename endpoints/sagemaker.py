@@ -638,7 +638,12 @@ def set_tags(arn: str, *, tags: Mapping[str, str], before: Mapping[str, str]) ->
             call.make()
 
 
+def delete_endpoint_call(name: str) -> Call:
+    """The call that begins to delete it."""
+    return Call("delete_endpoint", {"EndpointName": name})
+
+
 def delete_endpoint(name: str) -> None:
-    """Begin to delete it; raises NotFound, or Busy while something else is under way."""
+    """Make the `delete_endpoint_call`; raises NotFound, or Busy while something is under way."""
     with _translated(phrase("deleting the endpoint %(name)s", name=name)):
-        aws.sagemaker().delete_endpoint(EndpointName=name)
+        delete_endpoint_call(name).make()

@@ -1,7 +1,8 @@
 """Pages of the endpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -33,6 +34,7 @@ from endpoints import (
     images,
     last_calls,
     pausing,
+    planned_acts,
     planning,
     postponed,
     presets,
@@ -493,7 +495,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @_may_create
 def weights(request: HttpRequest, pk: int) -> HttpResponse:
-    """Share the calls among the variants of an endpoint in another way."""
+    """Share the calls among the variants of an endpoint in another way, or show the plan of it."""
     endpoint = get_object_or_404(Endpoint, pk=pk)
     form = WeightsForm(request.POST, variants=endpoint.requested.variants)
     if not form.is_valid():
@@ -502,6 +504,9 @@ def weights(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, " ".join([*said, _("Nothing was changed.")]))
         return redirect(endpoint)
     wanted = services.SettingsChange(weights=form.weights)
+    if _PLAN in request.POST:
+        plan = partial(planning.plan_change, change=wanted)
+        return _plan_of(request, pk, plan, _("Share the calls so"), tuple(form.fields))
     try:
         services.request_change(endpoint=endpoint, change=wanted, actor=actor(request))
     except ValidationError as error:
@@ -656,7 +661,10 @@ def scaling_of(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @_may_create
 def scaling_off(request: HttpRequest, pk: int) -> HttpResponse:
-    """Switch the autoscaling of an endpoint off."""
+    """Switch the autoscaling of an endpoint off; or show the plan of that."""
+    if _PLAN in request.POST:
+        off = partial(planning.plan_scaling, limits=None)
+        return _plan_of(request, pk, off, _("Switch autoscaling off"))
     endpoint = get_object_or_404(Endpoint, pk=pk)
     try:
         scaling.set_scaling(endpoint=endpoint, limits=None, actor=actor(request))
@@ -777,18 +785,24 @@ def hours(request: HttpRequest, pk: int) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         initial={"hours": endpoint.hours, "zone": zone},
     )
+    plan = None
     if form.is_valid():
         told = form.cleaned_data
+        asked = {"endpoint": endpoint, "actor": actor(request), **told}
         try:
-            pausing.set_hours(endpoint=endpoint, actor=actor(request), **told)
+            if _PLAN in request.POST:
+                plan = planned_acts.plan_hours(**asked)
+            else:
+                pausing.set_hours(**asked)
+                return redirect(endpoint)
         except ValidationError as error:
             form.add_error(None, error)
         except services.ChangeNotAllowed as refusal:
             form.add_error(None, str(refusal))
-        else:
-            return redirect(endpoint)
     context = {
         "form": form,
+        "plan": plan,
+        "can_be_planned": True,
         "endpoint": endpoint,
         "heading": _("Working hours of %(name)s") % {"name": endpoint.name},
         "lede": _(
@@ -802,17 +816,51 @@ def hours(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @_may_create
 def pause(request: HttpRequest, pk: int) -> HttpResponse:
-    """Pause an endpoint now."""
+    """Pause an endpoint now; or show the plan of that."""
+    if _PLAN in request.POST:
+        return _plan_of(request, pk, planned_acts.plan_pause, _("Pause now"))
     return _act(request, pk, pausing.pause_now, _("The endpoint is being paused."))
 
 
 @require_POST
 @_may_create
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
-    """Resume an endpoint now."""
+    """Resume an endpoint now; or show the plan of that."""
+    if _PLAN in request.POST:
+        return _plan_of(request, pk, planned_acts.plan_resume, _("Resume now"))
     return _act(
         request, pk, pausing.resume_now, _("The endpoint resumes. That takes some minutes.")
     )
+
+
+def _plan_of(
+    request: HttpRequest,
+    pk: int,
+    plan: Callable[..., planning.EndpointPlan],
+    label: str,
+    keep: Sequence[str] = (),
+) -> HttpResponse:
+    """The plan of what the same POST does without ``plan``, with the button for that.
+
+    ``keep``: names of what was given that it is to have, too.
+    """
+    endpoint = get_object_or_404(Endpoint, pk=pk)
+    try:
+        found = plan(endpoint=endpoint, actor=actor(request))
+    except ValidationError as error:
+        messages.info(request, " ".join(error.messages))
+        return redirect(endpoint)
+    except (services.ChangeNotAllowed, errors.AwsError) as refusal:
+        messages.info(request, str(refusal))
+        return redirect(endpoint)
+    context = {
+        "endpoint": endpoint,
+        "heading": f"{endpoint.name}: {label}",
+        "label": label,
+        "plan": found,
+        "kept": [(name, request.POST[name]) for name in keep if name in request.POST],
+    }
+    return render(request, "endpoints/planned.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -838,14 +886,18 @@ def _act(request: HttpRequest, pk: int, act: Callable[..., Endpoint], done: str)
 @require_POST
 @_may_create
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
-    """Want what somebody changed outside the portal, or that the endpoint is gone."""
+    """Want what somebody changed outside the portal, or that the endpoint is gone; or plan it."""
+    if _PLAN in request.POST:
+        return _plan_of(request, pk, planned_acts.plan_accept, _("Accept"), ("reason",))
     return _decide(request, pk, drift.accept, _("The endpoint is wanted now as it runs in AWS."))
 
 
 @require_POST
 @_may_create
 def put_back(request: HttpRequest, pk: int) -> HttpResponse:
-    """Make the endpoint as it is wanted again, after somebody changed it outside the portal."""
+    """Make the endpoint as it is wanted again, after a change outside the portal; or plan it."""
+    if _PLAN in request.POST:
+        return _plan_of(request, pk, planned_acts.plan_put_back, _("Put back"), ("reason",))
     return _decide(request, pk, drift.put_back, _("The endpoint is being put back."))
 
 
@@ -903,6 +955,7 @@ def teardown(request: HttpRequest, pk: int) -> HttpResponse:
         "endpoint": endpoint,
         "going": deleted,
         "left": left,
+        "plan": planned_acts.plan_teardown(endpoint=endpoint, **planned),
     }
     return render(request, "endpoints/teardown.html", context, status=400 if form.errors else 200)
 

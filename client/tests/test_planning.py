@@ -146,6 +146,47 @@ def test_quiet_is_a_script_and_json_what_the_api_gave(
     assert (ran.code, json.loads(ran.out)) == (0, document | {"of_a_later_portal": 1})
 
 
+@pytest.mark.parametrize(
+    ("command", "path", "body"),
+    [
+        (("endpoint", "pause", "demo"), "demo/pause", None),
+        (("endpoint", "resume", "demo"), "demo/resume", None),
+        (("endpoint", "accept", "demo"), "demo/accept", None),
+        (("endpoint", "put-back", "demo"), "demo/restore", None),
+        (("endpoint", "scale", "demo", "--off"), "demo/scaling/off", None),
+        (
+            ("endpoint", "schedule", "demo", "--hours", "mon 08:00-19:00", "--zone", "Asia/Seoul"),
+            "demo/hours",
+            {"hours": "mon 08:00-19:00", "zone": "Asia/Seoul"},
+        ),
+        (
+            ("alarms", "create", "demo", "p99", "--threshold", "900"),
+            "demo/alarms/p99",
+            {"threshold": 900},
+        ),
+        (("alarms", "delete", "demo", "p99"), "demo/alarms/p99", {"remove": True}),
+    ],
+)
+def test_what_is_done_with_one_is_planned_and_not_done(
+    mme: Mme,
+    fake: FakePortal,
+    command: tuple[str, ...],
+    path: str,
+    body: dict[str, Any] | None,
+) -> None:
+    fake.answers = [Says(document=CHANGE)]
+    ran = mme(*command, "--plan", "-q", url=fake.url, token="t")
+    assert (ran.code, ran.out, ran.err) == (0, CHANGE["code"], "")
+    (asked,) = fake.requests
+    assert (asked.method, asked.target) == ("POST", f"{API}/{path}/plan")
+    assert (json.loads(asked.body) if asked.body else None) == body
+    fake.answers = [Says(document=CHANGE)]
+    assert "calls" in mme(*command, "--plan").out
+    if "schedule" not in command:
+        assert mme(*command, "--plan", "--wait").code == 2
+        assert len(fake.requests) == 2
+
+
 def test_what_is_so_already_is_an_empty_script(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(document=SAME)]
     ran = mme(*UPDATE, "--quiet", url=fake.url, token="t")

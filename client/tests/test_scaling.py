@@ -110,7 +110,7 @@ def test_one_endpoint_says_how_it_is_scaled(mme: Mme, fake: FakePortal) -> None:
             "Say how it is scaled: --min, --max and --target; or --off.",
         ),
         (("--off", "--min", "1"), "Give --off alone."),
-        (("--off", "--plan"), "Give --off alone."),
+        (("--off", "--zone", "Asia/Seoul", "--plan"), "Give --off alone."),
         ((*ASKED, "--plan", "--wait"), "Give one of --plan and --wait."),
     ],
 )

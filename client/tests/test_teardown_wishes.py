@@ -54,7 +54,20 @@ def test_the_plan_shows_what_goes_and_what_stays(mme: Mme, fake: FakePortal) -> 
         ["config", "demo-r1", "stays"],
         ["The", "archives", "in", "s3://bucket/models/", "stay."],
     ]
-    (asked,) = fake.requests
+    more = {
+        "calls": [
+            {"action": action, "arguments": {}, "code": "", "afterwards": later}
+            for action, later in (("DeleteEndpoint", False), ("DeleteModel", True))
+        ],
+        "code": "import boto3\n",
+        "cost_before": {"per_hour": "0.115", "per_month": "83.95", "currency": "USD"},
+    }  # fmt: skip
+    fake.answers = [Says(document=PLAN | more)]
+    assert mme("teardown", "demo", "--keep-config", "--plan").out.splitlines()[-2:] == [
+        "It costs now, and then no more: 0.115 USD an hour, 83.95 USD a month",
+        "Calls of AWS: DeleteEndpoint, DeleteModel",
+    ]
+    asked = fake.requests[0]
     assert asked.target == f"{API}/teardown/plan"
     assert json.loads(asked.body) == {"keep_config": True, "keep_model": False}
     fake.answers = [Says(document=PLAN)]

@@ -16,7 +16,14 @@ one run sees and changes; writing.py the transaction at its end. calls.py says, 
 calls there will be. orphan_steps.py deletes what no endpoint owns.
 """
 
-from endpoints.reconciler.calls import change_calls, creation_calls, scaling_calls
+from endpoints.reconciler.calls import (
+    change_calls,
+    creation_calls,
+    pause_calls,
+    renewal_calls,
+    scaling_calls,
+    teardown_calls,
+)
 from endpoints.reconciler.machine import advance, advance_if_room
 from endpoints.reconciler.orphan_steps import advance_orphan
 
@@ -26,5 +33,8 @@ __all__ = [
     "advance_orphan",
     "change_calls",
     "creation_calls",
+    "pause_calls",
+    "renewal_calls",
     "scaling_calls",
+    "teardown_calls",
 ]

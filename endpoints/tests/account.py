@@ -44,7 +44,9 @@ CALLS: Mapping[str, Callable[..., Iterable[sagemaker.Call]]] = {
     "set_tags": sagemaker.tag_calls,
     "delete_model": lambda name: [sagemaker.delete_model_call(name)],
     "delete_config": lambda name: [sagemaker.delete_config_call(name)],
-    "delete_endpoint": _named("delete_endpoint", "EndpointName"),
+    "delete_endpoint": lambda name: [sagemaker.delete_endpoint_call(name)],
+    "put_alarm": lambda *args, **wanted: [cloudwatch.put_call(*args, **wanted)],
+    "delete_alarm": lambda name: [cloudwatch.delete_call(name)],
     "describe_model": _named("describe_model", "ModelName"),
     "describe_config": _named("describe_endpoint_config", "EndpointConfigName"),
     "describe_endpoint": _named("describe_endpoint", "EndpointName"),
@@ -80,6 +82,7 @@ class Account:
         self.left: dict[str, int] = {}
         self.changes: list[str] = []  # changing calls that did something, in order
         self.calls = 0
+        self.asked: list[sagemaker.Call] = []  # each that would change something, as AWS gets it
         self.crash_at: int | None = None
         self.crash_after_acting = True
         self.failures: dict[str, list[errors.AwsError]] = {}
@@ -225,6 +228,8 @@ class Account:
 
         def call(*args: Any, **kwargs: Any) -> Any:
             check_calls(name, *args, **kwargs)
+            if name in CALLS and not name.startswith("describe_"):
+                self.asked += CALLS[name](*args, **kwargs)
             crash = self.calls == self.crash_at
             self.calls += 1
             if crash and not self.crash_after_acting:
@@ -303,6 +308,8 @@ class Account:
             name, arn, "Creating", config_name, self._now(), ""
         )
         self.left[name] = self.looks
+        self.counts.pop(name, None)  # it begins with what its config says
+        self.weighed.pop(name, None)
         self.changes.append(f"+endpoint {name}")
         return arn
 

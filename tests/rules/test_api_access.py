@@ -32,6 +32,7 @@ OWN = {
     "comparisons_stop": "who began a comparison decides when it ends",
     "comparisons_delete": "who began a comparison decides whether it is kept",
     "endpoints_pause": "who created an endpoint decides when it is paused",
+    "endpoints_preview_pause": "so does its plan, which refuses what the pause would",
     "invocations_forget_picture": "who sent a picture decides whether it is kept",
 }
 #: Of one call: those of others are not there for who does not see everybody's.

@@ -173,6 +173,27 @@ WAYS: dict[str, Ways] = {
     "endpoints_set_hours": Ways(
         "endpoint schedule", "endpoints:hours", "endpoints.md#Working hours"
     ),
+    "endpoints_preview_hours": Ways(
+        "endpoint schedule", "endpoints:hours", "endpoints.md#Plans of what else is done"
+    ),
+    "endpoints_preview_pause": Ways(
+        "endpoint pause", "endpoints:pause", "endpoints.md#Plans of what else is done"
+    ),
+    "endpoints_preview_resume": Ways(
+        "endpoint resume", "endpoints:resume", "endpoints.md#Plans of what else is done"
+    ),
+    "endpoints_preview_accept": Ways(
+        "endpoint accept", "endpoints:accept", "endpoints.md#Plans of what else is done"
+    ),
+    "endpoints_preview_put_back": Ways(
+        "endpoint put-back", "endpoints:put-back", "endpoints.md#Plans of what else is done"
+    ),
+    "endpoints_preview_scaling_off": Ways(
+        "endpoint scale", "endpoints:scaling-off", "endpoints.md#Plans of what else is done"
+    ),
+    "alarms_preview": Ways(
+        "alarms create", "endpoints:new-alarm", "endpoints.md#Plans of what else is done"
+    ),
     "endpoints_pause": Ways("endpoint pause", "endpoints:pause", "endpoints.md#Working hours"),
     "endpoints_resume": Ways("endpoint resume", "endpoints:resume", "endpoints.md#Working hours"),
     "endpoints_extend": Ways("endpoint extend", "endpoints:extend", "endpoints.md#Working hours"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mme_client import errors
 from mme_client.noun import Noun, part
-from mme_client.records import Alarm, AlarmList
+from mme_client.records import Alarm, AlarmList, EndpointPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,21 @@ class EndpointAlarms(Noun):
         document = {key: value for key, value in given.items() if value is not None}
         answer = self._transport.call("PUT", _path(endpoint, name), document=document)
         return Alarm.of(answer.document(), self._portal)
+
+    def preview(
+        self,
+        endpoint: str,
+        name: str,
+        *,
+        threshold: int | None = None,
+        minutes: int | None = None,
+        remove: bool = False,
+    ) -> EndpointPlan:
+        """What ``set``, or with ``remove`` ``delete``, would call in AWS; changes nothing."""
+        given = {"threshold": threshold, "minutes": minutes, "remove": remove or None}
+        document = {key: value for key, value in given.items() if value is not None}
+        answer = self._transport.call("POST", f"{_path(endpoint, name)}/plan", document=document)
+        return EndpointPlan.of(answer.document(), self._portal)
 
     def test(self, endpoint: str, name: str) -> Alarm:
         """Tell of it as if it went off, and say that it is a test."""

@@ -341,6 +341,10 @@ class Endpoints(Noun):
         answer = self._transport.call("POST", path, document=document)
         return EndpointPlan.of(answer.document(), self._portal)
 
+    def preview_scale_off(self, name: str) -> EndpointPlan:
+        """What ``scale_off`` would call in AWS; changes nothing."""
+        return self._planned(name, "scaling/off")
+
     def postpone(self, name: str) -> Endpoint:
         """Move its end date a day later. One without an end date is refused: ``conflict``."""
         answer = self._transport.call("POST", f"/endpoints/{part(name)}/postpone")
@@ -355,15 +359,27 @@ class Endpoints(Noun):
         answer = self._transport.call("PUT", path, document=document)
         return Endpoint.of(answer.document(), self._portal)
 
+    def preview_hours(self, name: str, hours: str, *, zone: str = "") -> EndpointPlan:
+        """When ``set_hours`` would have it paused, and what a month would cost; changes nothing."""
+        return self._planned(name, "hours", {"hours": hours, "zone": zone})
+
     def pause(self, name: str) -> Endpoint:
         """Pause it now; ``wait_paused`` of what this gives waits until it is."""
         answer = self._transport.call("POST", f"/endpoints/{part(name)}/pause")
         return Endpoint.of(answer.document(), self._portal)
 
+    def preview_pause(self, name: str) -> EndpointPlan:
+        """What ``pause`` would call in AWS, and what is saved; changes nothing."""
+        return self._planned(name, "pause")
+
     def resume(self, name: str) -> Endpoint:
         """Resume it now; ``.wait()`` of what this gives waits until it serves."""
         answer = self._transport.call("POST", f"/endpoints/{part(name)}/resume")
         return Endpoint.of(answer.document(), self._portal)
+
+    def preview_resume(self, name: str) -> EndpointPlan:
+        """What ``resume`` would call in AWS, and what it costs; changes nothing."""
+        return self._planned(name, "resume")
 
     def extend(self, name: str) -> Endpoint:
         """Keep it running two hours longer this once; a ``conflict`` without working hours."""
@@ -390,11 +406,26 @@ class Endpoints(Noun):
         answer = self._transport.call("POST", path, document={"reason": reason})
         return Endpoint.of(answer.document(), self._portal)
 
+    def preview_accept(self, name: str) -> EndpointPlan:
+        """What ``accept`` would delete in AWS, and what is wanted then; changes nothing."""
+        return self._planned(name, "accept")
+
     def put_back(self, name: str, *, reason: str = "") -> Endpoint:
         """Make it again as it is wanted here, after somebody changed or deleted it outside."""
         path = f"/endpoints/{part(name)}/restore"
         answer = self._transport.call("POST", path, document={"reason": reason})
         return Endpoint.of(answer.document(), self._portal)
+
+    def preview_put_back(self, name: str) -> EndpointPlan:
+        """What ``put_back`` would call in AWS, and what it costs; changes nothing."""
+        return self._planned(name, "restore")
+
+    def _planned(
+        self, name: str, what: str, document: Mapping[str, Any] | None = None
+    ) -> EndpointPlan:
+        path = f"/endpoints/{part(name)}/{what}/plan"
+        answer = self._transport.call("POST", path, document=document)
+        return EndpointPlan.of(answer.document(), self._portal)
 
     def revisions(self, name: str) -> Iterator[Revision]:
         """What it was asked to be, the newest first."""

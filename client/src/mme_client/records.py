@@ -1397,9 +1397,9 @@ class AlarmList(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedCall(Record):
-    """A call of SageMaker's API that is not made yet; ``code`` is the same as Python for boto3.
+    """A call of an API of AWS that is not made yet; ``code`` is the same as Python for boto3.
 
-    ``afterwards``: it is made when the endpoint serves as it was asked for.
+    ``afterwards``: it is made when the endpoint serves as it was asked for, or is gone.
     """
 
     action: str
@@ -1438,12 +1438,19 @@ class EndpointPlan(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TeardownPlan(Record):
-    """What a teardown deletes, in its order, and what of its resources it leaves in the account."""
+    """What a teardown deletes, in its order, and what of its resources it leaves in the account.
+
+    ``calls``, and as one script ``code``: what is called in AWS. ``cost_before``: what it costs
+    now; None: that is not known.
+    """
 
     endpoint: str
     deletes: list[Resource]
     keeps: list[Resource]
     store: str
+    calls: list[PlannedCall] | None = None
+    code: str = ""
+    cost_before: Cost | None = None
 
 
 # --- calls ---------------------------------------------------------------------------------

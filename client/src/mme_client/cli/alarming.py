@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mme_client.cli import planning
 from mme_client.cli.running import running
 from mme_client.cli.terminal import Terminal, at, say
 from mme_client.cli.words import _
@@ -25,22 +26,43 @@ def create(
     *,
     threshold: int | None,
     minutes: int | None,
+    plan: bool,
     wait: bool,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """Make an alarm, or have it go off at another time; with ``wait``, until it is so."""
+    """Make an alarm, or have it go off at another time; with ``wait``, until it is so.
+
+    With ``plan`` only say what that would be.
+    """
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planned = portal.alarms.preview(endpoint, alarm, threshold=threshold, minutes=minutes)
+            planning.show(terminal, planned, is_new=False)
+            return
         asked = portal.alarms.set(endpoint, alarm, threshold=threshold, minutes=minutes)
         _asked(portal, terminal, endpoint, asked, wait=wait)
 
 
 def delete(
-    endpoint: str, alarm: str, *, wait: bool, json: bool, quiet: bool, timeout: float | None
+    endpoint: str,
+    alarm: str,
+    *,
+    plan: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
 ) -> None:
-    """Have an alarm deleted; with ``wait``, until it is gone."""
+    """Have an alarm deleted; with ``wait``, until it is gone; or show the plan of that."""
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planned = portal.alarms.preview(endpoint, alarm, remove=True)
+            planning.show(terminal, planned, is_new=False)
+            return
         _asked(portal, terminal, endpoint, portal.alarms.delete(endpoint, alarm), wait=wait)
 
 

@@ -1657,6 +1657,7 @@ def endpoint_postpone(
 @_command(
     changing, "schedule", _("Give it working hours, outside of which it is paused; or none."),
     "mme endpoint schedule demo --hours 'mon-fri 08:00-19:00' --zone Asia/Seoul",
+    "mme endpoint schedule demo --hours 'mon-fri 08:00-19:00' --zone Asia/Seoul --plan",
     "mme endpoint schedule demo --clear",
 )  # fmt: skip
 def endpoint_schedule(
@@ -1674,6 +1675,7 @@ def endpoint_schedule(
         ),
     ] = "",
     clear: Annotated[bool, typer.Option("--clear", help=_("It works always."))] = False,
+    plan: Plan = False,
     json: Json = False,
     quiet: Quiet = False,
     timeout: Timeout = None,
@@ -1681,16 +1683,25 @@ def endpoint_schedule(
     from mme_client.cli import pausing
 
     pausing.schedule(
-        name, hours=hours, zone=zone, clear=clear, json=json, quiet=quiet, timeout=timeout
+        name,
+        hours=hours,
+        zone=zone,
+        clear=clear,
+        plan=plan,
+        json=json,
+        quiet=quiet,
+        timeout=timeout,
     )
 
 
 @_command(
     changing, "pause", _("Pause it now: no instance runs; its configuration stays."),
     "mme endpoint pause demo --wait",
+    "mme endpoint pause demo --plan",
 )  # fmt: skip
 def endpoint_pause(
     name: EndpointName,
+    plan: Plan = False,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -1698,15 +1709,17 @@ def endpoint_pause(
 ) -> None:
     from mme_client.cli import pausing
 
-    pausing.pause(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    pausing.pause(name, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(
     changing, "resume", _("Resume it now: it is made again under its name."),
     "mme endpoint resume demo --wait",
+    "mme endpoint resume demo --plan",
 )  # fmt: skip
 def endpoint_resume(
     name: EndpointName,
+    plan: Plan = False,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -1714,7 +1727,7 @@ def endpoint_resume(
 ) -> None:
     from mme_client.cli import pausing
 
-    pausing.resume(name, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    pausing.resume(name, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(
@@ -1732,10 +1745,12 @@ def endpoint_extend(
 @_command(
     changing, "accept", _("Want what somebody changed or deleted outside the portal."),
     "mme endpoint accept demo --reason 'load test' --wait",
+    "mme endpoint accept demo --plan",
 )  # fmt: skip
 def endpoint_accept(
     name: EndpointName,
     reason: Reason = "",
+    plan: Plan = False,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -1743,16 +1758,20 @@ def endpoint_accept(
 ) -> None:
     from mme_client.cli import serving
 
-    serving.accept(name, reason=reason, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    serving.accept(
+        name, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout
+    )
 
 
 @_command(
     changing, "put-back", _("Make it again as it is wanted, after it was changed outside."),
     "mme endpoint put-back demo --wait",
+    "mme endpoint put-back demo --plan",
 )  # fmt: skip
 def endpoint_put_back(
     name: EndpointName,
     reason: Reason = "",
+    plan: Plan = False,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -1760,7 +1779,9 @@ def endpoint_put_back(
 ) -> None:
     from mme_client.cli import serving
 
-    serving.put_back(name, reason=reason, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    serving.put_back(
+        name, reason=reason, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout
+    )
 
 
 @_command(
@@ -1864,12 +1885,14 @@ def alarms_list(
     alarms, "create", _("Make an alarm, or have it go off at another time."),
     "mme alarms create demo p99 --threshold 1500 --minutes 5 --wait",
     "mme alarms create demo 5xx",
+    "mme alarms create demo 5xx --plan",
 )  # fmt: skip
 def alarms_create(
     name: EndpointName,
     alarm: AlarmName,
     threshold: Threshold = None,
     minutes: Minutes = None,
+    plan: Plan = False,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -1878,18 +1901,20 @@ def alarms_create(
     from mme_client.cli import alarming
 
     alarming.create(
-        name, alarm, threshold=threshold, minutes=minutes, wait=wait, json=json, quiet=quiet,
-        timeout=timeout,
+        name, alarm, threshold=threshold, minutes=minutes, plan=plan, wait=wait, json=json,
+        quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 
 @_command(
     alarms, "delete", _("Have an alarm deleted from CloudWatch."),
     "mme alarms delete demo p99 --wait",
+    "mme alarms delete demo p99 --plan",
 )  # fmt: skip
 def alarms_delete(
     name: EndpointName,
     alarm: AlarmName,
+    plan: Plan = False,
     wait: UntilSo = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -1897,7 +1922,7 @@ def alarms_delete(
 ) -> None:
     from mme_client.cli import alarming
 
-    alarming.delete(name, alarm, wait=wait, json=json, quiet=quiet, timeout=timeout)
+    alarming.delete(name, alarm, plan=plan, wait=wait, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(alarms, "test", _("Send a test to who is told."), "mme alarms test demo p99")

@@ -1448,4 +1448,6 @@ MESSAGES: dict[str, str] = {
         "저장소의 내용을 보고 변경합니다. 여러 번 쓸 수 있습니다."
     ),
     "No group: it is open to everybody.": "그룹 없음: 모든 사람에게 열려 있습니다.",
+    "It costs now, and then no more: {cost}": "현재 비용이며 이후에는 들지 않습니다: {cost}",
+    "Calls of AWS: {calls}": "AWS 호출: {calls}",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mme_client.cli import planning
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at
 from mme_client.cli.words import _
@@ -18,22 +19,33 @@ def schedule(
     hours: str | None,
     zone: str,
     clear: bool,
+    plan: bool,
     json: bool,
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """Give an endpoint working hours, other ones, or none."""
+    """Give an endpoint working hours, other ones, or none; or show the plan of that."""
     if (hours is None) != clear:
         raise WrongUse(_("Give one of --hours and --clear."))
     if hours is not None and not zone:
         raise WrongUse(_("Say the time zone of the hours: --zone Asia/Seoul."))
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planned = portal.endpoints.preview_hours(name, hours or "", zone=zone)
+            planning.show(terminal, planned, is_new=False)
+            return
         _result(terminal, portal.endpoints.set_hours(name, hours or "", zone=zone))
 
 
-def pause(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | None) -> None:
-    """Pause an endpoint now; with ``wait``, until it is."""
+def pause(
+    name: str, *, plan: bool, wait: bool, json: bool, quiet: bool, timeout: float | None
+) -> None:
+    """Pause an endpoint now; with ``wait``, until it is; or show the plan of that."""
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planning.show(terminal, portal.endpoints.preview_pause(name), is_new=False)
+            return
         endpoint = portal.endpoints.pause(name)
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
@@ -42,9 +54,15 @@ def pause(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | No
         _result(terminal, endpoint)
 
 
-def resume(name: str, *, wait: bool, json: bool, quiet: bool, timeout: float | None) -> None:
-    """Resume an endpoint now; with ``wait``, until it serves."""
+def resume(
+    name: str, *, plan: bool, wait: bool, json: bool, quiet: bool, timeout: float | None
+) -> None:
+    """Resume an endpoint now; with ``wait``, until it serves; or show the plan of that."""
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planning.show(terminal, portal.endpoints.preview_resume(name), is_new=False)
+            return
         endpoint = portal.endpoints.resume(name)
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")

@@ -42,7 +42,7 @@ def scale(
         "zone": zone or None,
     }
     limits = {key: value for key, value in given.items() if value is not None}
-    if off and (plan or limits):
+    if off and limits:
         raise WrongUse(_("Give --off alone."))
     if at and not zone:
         raise WrongUse(_("Say the time zone of the times: --zone Asia/Seoul."))
@@ -50,7 +50,9 @@ def scale(
         raise WrongUse(_("Say how it is scaled: --min, --max and --target; or --off."))
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
         if plan:
-            planning.show(terminal, portal.endpoints.preview_scaling(name, **limits), is_new=False)
+            preview = portal.endpoints.preview_scaling
+            planned = portal.endpoints.preview_scale_off(name) if off else preview(name, **limits)
+            planning.show(terminal, planned, is_new=False)
             return
         if off:
             endpoint = portal.endpoints.scale_off(name)

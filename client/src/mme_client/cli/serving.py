@@ -218,19 +218,47 @@ def postpone(name: str, *, idle: bool, json: bool, quiet: bool, timeout: float |
 
 
 def accept(
-    name: str, *, reason: str, wait: bool, json: bool, quiet: bool, timeout: float | None
+    name: str,
+    *,
+    reason: str,
+    plan: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
 ) -> None:
-    """Want what somebody changed or deleted outside the portal; with ``wait``, until it is so."""
+    """Want what somebody changed or deleted outside the portal; with ``wait``, until it is so.
+
+    With ``plan`` only say what that would be.
+    """
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planning.show(terminal, portal.endpoints.preview_accept(name), is_new=False)
+            return
         endpoint = portal.endpoints.accept(name, reason=reason)
         _decided(terminal, endpoint, wait=wait)
 
 
 def put_back(
-    name: str, *, reason: str, wait: bool, json: bool, quiet: bool, timeout: float | None
+    name: str,
+    *,
+    reason: str,
+    plan: bool,
+    wait: bool,
+    json: bool,
+    quiet: bool,
+    timeout: float | None,
 ) -> None:
-    """Make an endpoint again as it is wanted; with ``wait``, until it serves so."""
+    """Make an endpoint again as it is wanted; with ``wait``, until it serves so.
+
+    With ``plan`` only say what that would be.
+    """
+    planning.check(plan=plan, wait=wait)
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
+        if plan:
+            planning.show(terminal, portal.endpoints.preview_put_back(name), is_new=False)
+            return
         endpoint = portal.endpoints.put_back(name, reason=reason)
         _decided(terminal, endpoint, wait=wait)
 
@@ -395,6 +423,11 @@ def _show_teardown(terminal: Terminal, plans: list[TeardownPlan]) -> None:
             told = _("stays")
             terminal.line(f"  {_kind(one.kind)}  {one.name}  {told}")
         terminal.line(_("The archives in {store} stay.").format(store=plan.store))
+        if plan.calls is not None:
+            cost = _("It costs now, and then no more: {cost}")
+            terminal.line(cost.format(cost=planning.told(plan.cost_before)))
+            called = ", ".join(one.action for one in plan.calls)
+            terminal.line(_("Calls of AWS: {calls}").format(calls=called))
 
 
 def _all_there(portal: Portal, terminal: Terminal, names: list[str]) -> None:
