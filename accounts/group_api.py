@@ -17,6 +17,7 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, Schema
+from core.natural import SORTING_KEY, with_sorting_key
 from core.permissions import actor
 
 router = Router(tags=["groups"])
@@ -63,8 +64,8 @@ def _none(name: str) -> Problem:
 )  # fmt: skip
 def list_groups(request: HttpRequest, query: Query[ListParameters]) -> Any:
     """The groups, by name."""
-    rows = PeopleGroup.objects.prefetch_related("members")
-    found = page(request, rows, query, order=("name", "pk"))
+    rows = with_sorting_key(PeopleGroup.objects.prefetch_related("members"))
+    found = page(request, rows, query, order=(SORTING_KEY, "name", "pk"))
     return {**found, "items": [_out(one) for one in found["items"]]}
 
 

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts import groups
 from accounts.models import GROUP_NAME_LENGTH, PeopleGroup
 from accounts.services import NotAllowed
+from core.natural import by_name
 from core.permissions import actor, require_permission
 
 _may_manage = require_permission(groups.MAY_MANAGE, groups.MANAGING)
@@ -91,7 +92,7 @@ def _page(
 ) -> HttpResponse:
     inside = groups.members(group)
     others = User.objects.filter(is_active=True).exclude(people_groups=group)
-    names = others.order_by("username").values_list("username", flat=True)
+    names = others.order_by(*by_name("username")).values_list("username", flat=True)
     context: dict[str, Any] = {
         "group": group,
         "members": inside,

@@ -17,6 +17,7 @@ from accounts.services import NotAllowed
 from activity.models import Event
 from activity.services import record
 from core.errors import CONFLICT
+from core.natural import by_name
 
 MAY_MANAGE, MANAGING = "accounts.manage_groups", gettext_noop("manage groups")
 #: Most names that one event tells; it says how many more there were.
@@ -32,7 +33,7 @@ def register_change(changed: Callable[[], None]) -> None:
 
 def listed() -> QuerySet[PeopleGroup]:
     """All, by name, each with ``size``, how many people are in it."""
-    return PeopleGroup.objects.annotate(size=Count("members")).order_by("name")
+    return PeopleGroup.objects.annotate(size=Count("members")).order_by(*by_name("name"))
 
 
 def get(name: str) -> PeopleGroup:
@@ -57,7 +58,7 @@ def _named_so(rows: QuerySet[PeopleGroup], name: str) -> PeopleGroup:
 
 def members(group: PeopleGroup) -> list[str]:
     """The names of its people, sorted."""
-    return list(group.members.order_by("username").values_list("username", flat=True))
+    return list(group.members.order_by(*by_name("username")).values_list("username", flat=True))
 
 
 def make(*, name: str, actor: User | None) -> PeopleGroup:

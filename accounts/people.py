@@ -24,6 +24,7 @@ from accounts import links, services, token_pages
 from accounts.forms import NO_ROLE, DetailsForm, InviteForm, RoleForm, role_of
 from activity.models import Event
 from core.badges import Badge
+from core.natural import by_name
 from core.palette import Hit, matches
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
@@ -76,7 +77,7 @@ def people(request: HttpRequest) -> HttpResponse:
         request,
         User.objects.prefetch_related("groups"),
         columns=[
-            Column("name", _("Name"), sort="username"),
+            Column("name", _("Name"), sort="username", natural=True),
             Column("email", _("Mail"), sort="email"),
             Column("role", _("Role")),
             Column("seen", _("Last log-in"), sort="last_login"),
@@ -88,7 +89,7 @@ def people(request: HttpRequest) -> HttpResponse:
             Choice("role", _("Role"), roles, field="groups__name"),
             Choice("state", _("State"), Standing.choices, narrow=_by_standing),
         ],
-        default_sort="username",
+        default_sort="name",
     )
     rows = [_shown(user) for user in table.rows]
     return render(request, "accounts/people.html", {"table": table, "rows": rows})
@@ -343,7 +344,8 @@ def found(user: Any, query: str) -> list[Hit]:
         if matches(gettext_lazy("People"), query):
             hits.append(Hit(_("People"), reverse("accounts:people"), "user", _("Page")))
         if query:
-            for one in User.objects.filter(username__icontains=query).order_by("username")[:8]:
+            named = User.objects.filter(username__icontains=query)
+            for one in named.order_by(*by_name("username"))[:8]:
                 address = reverse("accounts:person", args=[one.pk])
                 hits.append(Hit(one.get_username(), address, "user", _("People")))
     return hits

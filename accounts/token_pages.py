@@ -93,7 +93,7 @@ def _list(request: HttpRequest, user: User, form: TokenForm, status: int = 200) 
         request,
         Token.objects.filter(user=user),
         columns=[
-            Column("name", _("Name"), sort="name"),
+            Column("name", _("Name"), sort="name", natural=True),
             Column("scopes", _("Scopes")),
             Column("made", _("Created"), sort="created_at"),
             Column("expires", _("Expires"), sort="expires_at"),

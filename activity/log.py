@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from activity import subjects
 from activity.models import Event, EventQuerySet
 from core import clock, spreadsheet
+from core.natural import natural_key
 from core.spreadsheet import MOST_EXPORTED
 from core.tables import Choice, Day, Search, Table
 
@@ -206,7 +207,10 @@ def _people(request: HttpRequest, reader: User | AnonymousUser) -> list[tuple[st
     asked = request.GET.get("person", "").replace("\0", "")[:150]
     if asked and asked != PORTAL and asked not in known:
         known.append(asked)
-    return [(PORTAL, _("The portal itself")), *((name, name) for name in known)]
+    return [
+        (PORTAL, _("The portal itself")),
+        *((name, name) for name in sorted(known, key=natural_key)),
+    ]
 
 
 def _by_person(events: EventQuerySet, value: str) -> EventQuerySet:

@@ -395,6 +395,7 @@ class Pages:
             "home": ["/"],
             "list": ["/models/", "/models/?page=2"],
             "list, page 20": [f"/models/?page={min(20, max(1, models // 100))}"],
+            "list by name": ["/models/?sort=name"],
             "list by last call": ["/models/?sort=-called_at"],
             "list by size": ["/models/?sort=ready_size"],
             "list by accuracy": ["/models/?meta=accuracy"],

@@ -65,7 +65,7 @@ def _table(request: HttpRequest, rows: list[Row]) -> Table:
         request,
         rows,
         columns=[
-            Column("name", "Model", sort="name"),
+            Column("name", "Model", sort="name", natural=True),
             Column("state", "State"),
             Column("size", "Parameters", sort="size", numeric=True),
             Column("when", "Uploaded", sort="created_at", numeric=True),

@@ -24,6 +24,8 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.functional import cached_property
 
+from core.natural import by_name, natural_key
+
 #: What a table is made of: rows of the database, or a list of things that are at hand.
 Rows: TypeAlias = "QuerySet[Any] | Sequence[Any]"
 
@@ -41,6 +43,8 @@ class Column:
     """One column. ``sort``: the field, or fields, that the rows are sorted by; none: not sortable.
 
     ``name`` names it in the address (``?sort=-name``), ``numeric`` aligns it to the right.
+    ``natural``: the first of the fields is a name, so that v2 comes before v10; ``stored_key``: the
+    column that has what names are sorted by (core/natural.py).
     ``hidden_label``: the label is only there for screen readers.
     """
 
@@ -49,6 +53,8 @@ class Column:
     sort: str | Sequence[str] = ()
     numeric: bool = False
     hidden_label: bool = False
+    natural: bool = False
+    stored_key: str = ""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -198,12 +204,16 @@ def _value(row: Any, name: str) -> Any:
 
 
 def _sorted(rows: Sequence[Any], order: str) -> list[Any]:
-    """The rows of a list by one attribute; those that have none come last."""
+    """The rows of a list by one attribute, texts as names; those that have none come last."""
     name = order.removeprefix("-")
     known = [row for row in rows if _value(row, name) is not None]
     unknown = [row for row in rows if _value(row, name) is None]
-    known.sort(key=lambda row: _value(row, name), reverse=order.startswith("-"))
+    known.sort(key=lambda row: _comparable(_value(row, name)), reverse=order.startswith("-"))
     return known + unknown
+
+
+def _comparable(value: Any) -> Any:
+    return (natural_key(value), value) if isinstance(value, str) else value
 
 
 class _CountedWithRows(Paginator):  # type: ignore[type-arg]
@@ -357,7 +367,7 @@ class Table:
             fields = self._order()
             if self._prepare is not None:
                 rows = self._prepare(rows, [one.removeprefix("-") for one in fields])
-            return rows.order_by(*fields)
+            return rows.order_by(*self._expressions(fields))
         for order in reversed(self._order()):
             rows = _sorted(rows, order)
         return rows
@@ -371,6 +381,16 @@ class Table:
         sign = "-" if reverse else ""
         last = ("pk",) if isinstance(self._all, QuerySet) else ()
         return [f"{sign}{one}" for one in (*fields, *last) if one]
+
+    def _expressions(self, fields: Sequence[str]) -> list[Any]:
+        column = self._columns.get(self.sort.removeprefix("-"))
+        if column is None or not column.natural:
+            return list(fields)
+        found: list[Any] = []
+        for one in fields:
+            named = one.removeprefix("-") == column.fields[0]
+            found.extend(by_name(one, stored=column.stored_key) if named else [one])
+        return found
 
     @cached_property
     def page(self) -> "Page[Any]":

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db.models import Count, Subquery, Window
 
+from core.natural import by_name
 from endpoints import orphans
 from endpoints.models import Orphan, OrphanLook, Resource
 from endpoints.prices import Total
@@ -47,7 +48,7 @@ def found(search: str = "") -> Beside:
     if search:
         rows = rows.filter(name__icontains=search)
     told = rows.annotate(looked_at=Subquery(looked_at), counted=Window(Count("*")))
-    some = list(told.order_by("name")[:MOST])
+    some = list(told.order_by(*by_name("name"))[:MOST])
     total = orphans.total_of(some)  # which tells each what it costs
     some.sort(key=_dearest_first)
     first = some[0] if some else None

@@ -13,6 +13,7 @@ from django.core.exceptions import NON_FIELD_ERRORS
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.natural import by_name
 from endpoints import execution_roles, idle_limits, instance_memory, options, prices
 from endpoints.alarm_presets import LONGEST_MINUTES, AlarmKind
 from endpoints.limits import COOLDOWN_S, Limits, ScheduledLimits
@@ -674,7 +675,7 @@ class BudgetForm(forms.Form):
 
     owner = forms.ModelChoiceField(
         label=_("Owner"),
-        queryset=User.objects.order_by("username"),
+        queryset=User.objects.order_by(*by_name("username")),
         required=False,
         empty_label=_("Of all owners"),
         help_text=_("Of the endpoints of one person alone."),

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from core.badges import Badge
 from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
+from core.natural import by_name
 from core.sentences import Sentence, phrase
 from endpoints import last_calls, policies, variants
 from endpoints.alarm_presets import PRESETS, AlarmKind, condition
@@ -126,7 +127,7 @@ class EndpointQuerySet(  # type: ignore[override]  # as_manager: the plugin comp
             gone_at=None,
             wanted=Endpoint.Wanted.PRESENT,
             old_status__in=old_words(Endpoint.SERVING),
-        ).order_by("name")
+        ).order_by(*by_name("name"))
 
     def starting(self) -> Self:
         """Endpoints that are wanted and do not serve yet."""

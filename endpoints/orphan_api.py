@@ -14,6 +14,7 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import ListParameters, OneOf, Parameters, Schema
+from core.natural import SORTING_KEY, with_sorting_key
 from endpoints import adopting, orphans, prices
 from endpoints.api import CostOut
 from endpoints.end_dates import MAY_TEAR_DOWN
@@ -103,7 +104,8 @@ def list_orphans(request: HttpRequest, query: Query[OrphanParameters]) -> Any:
     rows = orphans.shown(others=query.others)
     if query.kind is not None:
         rows = rows.filter(kind=query.kind)
-    found = page(request, rows.select_related("adopted_by"), query, order=("kind", "name", "pk"))
+    rows = with_sorting_key(rows.select_related("adopted_by"))
+    found = page(request, rows, query, order=("kind", SORTING_KEY, "name", "pk"))
     return {
         **found,
         "items": [_shown(one) for one in orphans.with_costs(found["items"])],

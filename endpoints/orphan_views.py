@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core import clock, errors
+from core.natural import by_name, natural_key
 from core.permissions import actor, require_permission
 from core.tables import Choice, Column, Search, Table
 from endpoints import adopting, end_dates, orphans
@@ -67,7 +68,7 @@ def _table(request: HttpRequest) -> Table:
         orphans.shown(others=with_others).select_related("adopted_by"),
         columns=[
             Column("kind", _("Kind"), sort=("kind", "name")),
-            Column("name", _("Name"), sort="name"),
+            Column("name", _("Name"), sort="name", natural=True),
             Column("state", _("State"), sort="state"),
             Column("size", _("Size"), sort=("instance_type", "instance_count")),
             Column("cost", _("Cost an hour"), numeric=True),
@@ -101,7 +102,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     given = request.POST if request.method == "POST" else request.GET
     chosen = _chosen(given)
     rows = Orphan.objects.filter(state=Orphan.State.FOUND, pk__in=chosen)
-    old = rows.filter(made_at__lte=clock.now() - orphans.TOO_NEW).order_by("kind", "name")
+    old = rows.filter(made_at__lte=clock.now() - orphans.TOO_NEW).order_by("kind", *by_name("name"))
     found = orphans.with_costs(list(old[:MOST_AT_ONCE]))
     too_new = rows.count() - old.count()
     if not found:
@@ -130,7 +131,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "orphans": found,
-        "names": sorted({one.name for one in found}),
+        "names": sorted({one.name for one in found}, key=natural_key),
         "left_out": len(set(chosen)) - len(found) - too_new,
         "too_new": too_new,
         "most": MOST_AT_ONCE,
@@ -146,7 +147,7 @@ def delete(request: HttpRequest) -> HttpResponse:
 def adopt(request: HttpRequest) -> HttpResponse:
     """Make the chosen ones the portal's own: endpoints first, as they take along what they use."""
     rows = Orphan.objects.filter(state=Orphan.State.FOUND, pk__in=_chosen(request.POST))
-    found = list(rows.order_by("name")[:MOST_AT_ONCE])
+    found = list(rows.order_by(*by_name("name"))[:MOST_AT_ONCE])
     if not found:
         messages.info(request, _("Nothing was chosen that can be adopted."))
     adopted = {}

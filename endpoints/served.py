@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from core.natural import by_name
 from endpoints.models import Endpoint
 from models_catalog.models import Store, Version
 from models_catalog.retiring import Use
@@ -16,7 +17,7 @@ _NAMED = 20
 def endpoints_of(version: Version) -> Iterator[Use]:
     """The endpoints on the version's store: each serves every archive that lies there."""
     rows = Endpoint.objects.filter(bucket=version.bucket, prefix=version.prefix)
-    for endpoint in rows.filter(gone_at=None).order_by("name"):
+    for endpoint in rows.filter(gone_at=None).order_by(*by_name("name")):
         said = _("The endpoint %(name)s serves it (%(state)s).")
         said %= {"name": endpoint.name, "state": endpoint.get_state_display()}
         yield Use("endpoint", endpoint.name, said, endpoint.get_absolute_url())
@@ -27,6 +28,6 @@ def on_store(store: Store) -> Iterator[str]:
     serves = Q(bucket=store.bucket, prefix=store.prefix)
     is_to = Q(model_bucket=store.bucket, model_prefix=store.prefix)
     rows = Endpoint.objects.filter(serves | is_to, gone_at=None)
-    for endpoint in rows.order_by("name")[:_NAMED]:
+    for endpoint in rows.order_by(*by_name("name"))[:_NAMED]:
         said = _("The endpoint %(name)s is on it (%(state)s).")
         yield said % {"name": endpoint.name, "state": endpoint.get_state_display()}

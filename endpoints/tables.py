@@ -61,7 +61,7 @@ def running(request: HttpRequest) -> Table:
             owned=Coalesce("owner__username", "created_by__username", Value("")),
         ),
         columns=[
-            Column("name", _("Endpoint"), sort="name"),
+            Column("name", _("Endpoint"), sort="name", natural=True),
             Column("state", _("State"), sort="state"),
             Column("size", _("Runs on"), sort=("instance_type", "instance_count")),
             Column("versions", _("Versions"), numeric=True),
@@ -160,7 +160,7 @@ def torn_down(request: HttpRequest) -> Table:
         request,
         Endpoint.objects.gone().select_related("created_by"),
         columns=[
-            Column("name", _("Endpoint"), sort="name"),
+            Column("name", _("Endpoint"), sort="name", natural=True),
             Column("size", _("Ran on"), sort=("instance_type", "instance_count")),
             Column("by", _("Created by"), sort="created_by__username"),
             Column("made", _("Created"), sort="created_at"),
@@ -190,7 +190,13 @@ def versions(request: HttpRequest, endpoint: Endpoint) -> Table:
         request,
         servable(endpoint),
         columns=[
-            Column("version", _("Version"), sort=("model__name", "number")),
+            Column(
+                "version",
+                _("Version"),
+                sort=("model__name", "number"),
+                natural=True,
+                stored_key="model__name_key",
+            ),
             Column("target", _("Target model")),
             Column("size", _("Size"), sort="published_size", numeric=True),
             Column("added", _("Uploaded"), sort="created_at"),

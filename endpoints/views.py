@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from activity.models import Event
 from core import clock, errors, shared_parts, ui, where
+from core.natural import by_name
 from core.permissions import actor, require_permission
 from core.ui import Tab
 from endpoints import (
@@ -1031,7 +1032,7 @@ def teardown_of_many(request: HttpRequest) -> HttpResponse:
     given = request.POST if request.method == "POST" else request.GET
     chosen = _chosen(given)
     living = Endpoint.objects.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT, pk__in=chosen)
-    endpoints = list(living.order_by("name").prefetch_related("resources")[:MOST_AT_ONCE])
+    endpoints = list(living.order_by(*by_name("name")).prefetch_related("resources")[:MOST_AT_ONCE])
     for one in endpoints:
         services.look_if_old(endpoint=one)
     if not endpoints:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from core import spreadsheet
+from core.natural import by_name
 from core.spreadsheet import MOST_EXPORTED
 from core.tables import UP_TO_MANY, Choice, Column, Day, Search, Table
 from core.templatetags.portal import ms as as_time
@@ -32,7 +33,7 @@ _HEAD = (
 
 def table(request: HttpRequest) -> Table:
     """All calls that who asks may see, the newest first, as the address narrows them."""
-    named = Endpoint.objects.values_list("pk", "name").order_by("name", "pk")
+    named = Endpoint.objects.values_list("pk", "name").order_by(*by_name("name"), "pk")
     # One probe of an index for each person, and not all calls.
     callers = User.objects.filter(Exists(Invocation.objects.filter(created_by=OuterRef("pk"))))
     return Table(

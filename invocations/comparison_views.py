@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from core.natural import natural_key
 from core.permissions import actor, not_permitted
 from core.tables import Choice, Column, Search, Table
 from endpoints.models import Endpoint
@@ -69,23 +70,33 @@ def start(request: HttpRequest) -> HttpResponse:
 @may_invoke
 def listing(request: HttpRequest) -> HttpResponse:
     """All comparisons, the newest first."""
-    people = AnswerComparison.objects.order_by("created_by_name")
-    names = people.values_list("created_by_name", flat=True).distinct()
+    names = AnswerComparison.objects.order_by().values_list("created_by_name", flat=True).distinct()
     table = Table(
         request,
         AnswerComparison.objects.listed().annotate(total=Count("pictures")),
         columns=[
-            Column("versions", _("Versions"), sort=("one__model__name", "one__number")),
-            Column("endpoint", _("Endpoint"), sort="endpoint__name"),
+            Column(
+                "versions",
+                _("Versions"),
+                sort=("one__model__name", "one__number"),
+                natural=True,
+                stored_key="one__model__name_key",
+            ),
+            Column("endpoint", _("Endpoint"), sort="endpoint__name", natural=True),
             Column("pictures", _("Pictures"), sort="total", numeric=True),
             Column("state", _("State"), sort="state"),
-            Column("by", _("By"), sort="created_by_name"),
+            Column("by", _("By"), sort="created_by_name", natural=True),
             Column("when", _("When"), sort="created_at"),
         ],
         filters=[
             Search("model", _("Model"), fields=("one__model__name__icontains",)),
             Choice("state", _("State"), AnswerComparison.State.choices),
-            Choice("by", _("Person"), [(name, name) for name in names], field="created_by_name"),
+            Choice(
+                "by",
+                _("Person"),
+                [(name, name) for name in sorted(names, key=natural_key)],
+                field="created_by_name",
+            ),
         ],
         default_sort="-when",
     )

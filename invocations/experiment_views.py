@@ -22,6 +22,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.body_limits import accepts_body
 from core.errors import AwsError
+from core.natural import by_name
 from core.permissions import actor
 from core.tables import Choice, Column, Search, Table
 from endpoints import prices
@@ -242,19 +243,19 @@ def _with_pictures(request: HttpRequest) -> QueryDict:
 @may_invoke
 def listed(request: HttpRequest) -> HttpResponse:
     """All experiments, newest first."""
-    named = Endpoint.objects.values_list("pk", "name").order_by("name", "pk")
+    named = Endpoint.objects.values_list("pk", "name").order_by(*by_name("name"), "pk")
     table = Table(
         request,
         Experiment.objects.listed(),
         columns=[
-            Column("name", _("Experiment"), sort=("name", "named")),
-            Column("endpoint", _("Endpoint"), sort="endpoint__name"),
+            Column("name", _("Experiment"), sort=("name", "named"), natural=True),
+            Column("endpoint", _("Endpoint"), sort="endpoint__name", natural=True),
             Column("state", _("State"), sort="state"),
             Column("calls", _("Calls"), sort="calls", numeric=True),
             Column("cold", _("Cold starts"), numeric=True),
             Column("median", _("Median time"), numeric=True),
             Column("rate", _("Calls a second"), numeric=True),
-            Column("by", _("By"), sort="created_by_name"),
+            Column("by", _("By"), sort="created_by_name", natural=True),
             Column("when", _("When"), sort="created_at"),
         ],
         filters=[

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
 
+from core.natural import natural_key
 from models_catalog.models import Alias, Version
 
 #: So many versions are listed at once, and half as many aliases.
@@ -87,5 +88,6 @@ def _offered(versions: QuerySet[Version], aliases: QuerySet[Alias]) -> Offered:
     )
 
 
-def _by_name(version: Version) -> tuple[str, int]:
-    return version.model.name, -version.number
+def _by_name(version: Version) -> tuple[str, str, int]:
+    name = version.model.name
+    return natural_key(name), name, -version.number

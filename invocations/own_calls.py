@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Count, Max, OuterRef, Subquery, Value
 from django.db.models import Sum as SumOf
 
+from core.natural import natural_key
 from endpoints.models import Endpoint
 from endpoints.tables import servable
 from invocations import roll_ups
@@ -206,7 +207,9 @@ def calls_of(endpoint: Endpoint, window: Window) -> OwnCalls:
     if summed:
         _read_times(endpoint, window, since, found, list(shown))
     versions = [VersionCalls(one, found.by_version[one.pk]) for one in shown.values()]
-    versions.sort(key=lambda one: (-one.tally.calls, one.version.model.name, one.version.number))
+    versions.sort(
+        key=lambda one: (-one.tally.calls, natural_key(one.version.model.name), one.version.number)
+    )
     idle = servable(endpoint).exclude(pk__in=called)
     of_version = Invocation.everybodys.traffic().filter(endpoint=endpoint, version=OuterRef("pk"))
     last = Subquery(of_version.order_by("-created_at").values("created_at")[:1])

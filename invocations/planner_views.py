@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from core import charts
 from core.charts import Chart, Series
+from core.natural import by_name
 from core.permissions import require_permission
 from endpoints.models import Endpoint
 from endpoints.panels import MAY_LOOK
@@ -122,7 +123,7 @@ _FIELDS = {
 @require_permission(MAY_LOOK, "look at endpoints")
 def page(request: HttpRequest) -> HttpResponse:
     """The form; with answers in the address, the plan, so that a link shows the same."""
-    living = Endpoint.objects.filter(gone_at=None).order_by("name")
+    living = Endpoint.objects.filter(gone_at=None).order_by(*by_name("name"))
     asked = "models" in request.GET
     initial = {name: request.GET[name] for name in ("like", "store") if name in request.GET}
     form = PlannerForm(request.GET if asked else None, initial=initial, endpoints=living)

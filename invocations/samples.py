@@ -7,6 +7,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from core.natural import natural_key
+
 #: Content types by what a file's name ends with.
 CONTENT_TYPES = {
     ".png": "image/png",
@@ -44,7 +46,12 @@ def all_samples() -> list[Sample]:
         samples = [Sample(path.name, _group(path.name), path.stat().st_size) for path in files]
     except OSError:
         return []
-    return sorted(samples, key=lambda s: (s.group, s.name))[:_MOST]
+    return sorted(samples, key=in_order)[:_MOST]
+
+
+def in_order(sample: Sample) -> list[str]:
+    """What pictures are sorted by; unique."""
+    return [natural_key(sample.group), sample.group, natural_key(sample.name), sample.name]
 
 
 def grouped() -> list[tuple[str, list[Sample]]]:

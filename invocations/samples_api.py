@@ -35,7 +35,7 @@ class SampleOut(Schema):
 )  # fmt: skip
 def list_samples(request: HttpRequest, query: Query[ListParameters]) -> Any:
     """The pictures that come with the portal, by group and name; none where it has none."""
-    return page_of(request, samples.all_samples(), query, key=lambda one: [one.group, one.name])
+    return page_of(request, samples.all_samples(), query, key=samples.in_order)
 
 
 @operation(

@@ -15,6 +15,7 @@ from core.api.operations import operation
 from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, Parameters, Schema
+from core.natural import SORTING_KEY, with_sorting_key
 from models_catalog import aliases
 from models_catalog.aliases import MAY_MOVE, AliasRefused
 from models_catalog.models import Alias, AliasMove
@@ -90,8 +91,8 @@ def list_aliases(request: HttpRequest, name: str, query: Query[ListParameters]) 
     """The aliases of a model, by name."""
     with _Problems():
         model = aliases.model_of(name)
-    rows = Alias.objects.filter(model=model).listed()
-    found = page(request, rows, query, order=("name",))
+    rows = with_sorting_key(Alias.objects.filter(model=model).listed())
+    found = page(request, rows, query, order=(SORTING_KEY, "name"))
     return {**found, "items": [_shown(alias) for alias in found["items"]]}
 
 

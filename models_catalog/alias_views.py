@@ -183,7 +183,7 @@ def _int(text: str) -> int | None:
 
 
 def _history(request: HttpRequest, model: RegisteredModel, alias: str = "") -> Table:
-    named = [] if alias else [Column("alias", _("Alias"), sort="name")]
+    named = [] if alias else [Column("alias", _("Alias"), sort="name", natural=True)]
     return Table(
         request,
         aliases.history(model, alias),

@@ -21,6 +21,7 @@ from core.api.paging import Page, page
 from core.api.problems import Problem
 from core.api.schema import Input, ListParameters, OneOf, Parameters, Schema
 from core.body_limits import BodyLimit
+from core.natural import SORTING_KEY, with_sorting_key
 from core.permissions import actor
 from models_catalog import (
     attention,
@@ -385,9 +386,10 @@ class ModelParameters(ListParameters):
     never_called: bool = Field(False, description="Those of which no version was ever called.")
     sort: str = Field(
         "uploaded", pattern=f"^({'|'.join(_SORTED_BY)}|{metadata.SORTS})$",
-        description="`uploaded`: the newest upload first; `name`: by name; `called`: the latest "
-        "call first; `size`: the largest first; `meta.accuracy`: the largest accuracy of a ready "
-        "version first, `least.loss`: the smallest loss, of the models that have one.",
+        description="`uploaded`: the newest upload first; `name`: by name, `camera_2` before "
+        "`camera_10`; `called`: the latest call first; `size`: the largest first; `meta.accuracy`: "
+        "the largest accuracy of a ready version first, `least.loss`: the smallest loss, of the "
+        "models that have one.",
     )  # fmt: skip
 
 
@@ -486,8 +488,9 @@ def list_models(request: HttpRequest, query: Query[ModelParameters]) -> Any:
         order: tuple[str, ...] = ("best_value" if by[1] else "-best_value", "-pk")
     else:
         field = _SORTED_BY[query.sort]
-        rows = rows.with_facts(field)
-        order = ("name",) if field == "name" else (f"-{field}", "-pk")
+        by_name = field == "name"
+        rows = with_sorting_key(rows, stored="name_key") if by_name else rows.with_facts(field)
+        order = (SORTING_KEY, "name") if by_name else (f"-{field}", "-pk")
     found = page(request, rows, query, order=order)
     few: Any = RegisteredModel.objects.described()
     if by is not None:

@@ -7,6 +7,7 @@ from django.db.models import Case, Q, When
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from core.natural import by_name
 from core.palette import MOST_OF_A_SOURCE, Hit, matches
 from models_catalog.attention import MAY_LOOK
 from models_catalog.models import Alias, RegisteredModel, Store, Version
@@ -28,7 +29,9 @@ def models(user: Any, query: str) -> list[Hit]:
         found |= Q(owner=None, created_by__username__icontains=query)
         found |= Q(pk__in=Alias.objects.filter(name__icontains=query).values("model"))
         first = Case(When(named, then=0), default=1)
-        rows = RegisteredModel.objects.filter(found).order_by(first, "name")
+        rows = RegisteredModel.objects.filter(found).order_by(
+            first, *by_name("name", stored="name_key")
+        )
     return [
         Hit(model.name, model.get_absolute_url(), "model", _("Model"))
         for model in rows[:MOST_OF_A_SOURCE]

@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from core.natural import natural_key
 from models_catalog import copying, metadata, storage, stores
 from models_catalog import tags as tags_of
 from models_catalog.archives import most_bytes, too_large, valid_file_name
@@ -80,7 +81,7 @@ class ModelForm(forms.Form):
         people = User.objects.filter(is_active=True).order_by("username")
         names = {*people.values_list("username", flat=True), model.owned_by} - {""}
         nobody = [] if made_by else [("", gettext("Nobody"))]
-        self._choices = [*nobody, *((name, name) for name in sorted(names))]
+        self._choices = [*nobody, *((name, name) for name in sorted(names, key=natural_key))]
         self.fields["owner"].choices = self._choices  # type: ignore[attr-defined]
 
     @classmethod

@@ -25,6 +25,7 @@ from core.aws import OF_SETTINGS, BucketFacts
 from core.badges import Badge
 from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
+from core.natural import by_name, natural_key
 from core.sentences import Sentence
 from models_catalog import tags as tags_of
 from models_catalog.hidden import Hidden
@@ -113,7 +114,7 @@ class StoreQuerySet(models.QuerySet["Store"]):
 
     def added(self) -> Self:
         """Those that somebody added, by name."""
-        return self.exclude(name=DEFAULT_STORE).order_by("name")
+        return self.exclude(name=DEFAULT_STORE).order_by(*by_name("name"))
 
     def default(self) -> "Store":
         """The store of the settings; not saved where it has no row yet."""
@@ -353,7 +354,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         found: dict[str, set[str]] = {"tag": set(), "owner": set(), "alias": set(), "store": set()}
         for kind, text in rows:
             found[kind].update(tags_of.unframed(text) if kind == "tag" else [text] if text else [])
-        return {kind: sorted(values) for kind, values in found.items()}
+        return {kind: sorted(values, key=natural_key) for kind, values in found.items()}
 
     def with_best(self, key: str, *, least: bool = False) -> Self:
         """Those of which a ready version has a number of this key, with ``best_value``: the
@@ -498,6 +499,13 @@ class RegisteredModel(models.Model):
     """A registered model: a name and what it is for."""
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[valid_name])
+    name_key = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="What it is sorted by (core/natural.py); empty: the release before made the row.",
+    )
     description = models.TextField(
         blank=True, max_length=DESCRIPTION_LENGTH, help_text="In Markdown."
     )
@@ -547,6 +555,11 @@ class RegisteredModel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Keep what it is sorted by."""
+        self.name_key = natural_key(self.name)
+        super().save(*args, **kwargs)
 
     def get_absolute_url(self) -> str:
         """The model's page."""
@@ -1195,13 +1208,15 @@ class AliasQuerySet(models.QuerySet["Alias"]):
                 "version__model__description",
                 "move__back_to__version__report",
             )
-            .order_by("model__name", _LIVE_FIRST, "name")
+            .order_by(
+                *by_name("model__name", stored="model__name_key"), _LIVE_FIRST, *by_name("name")
+            )
         )
 
     def said(self) -> Self:
         """`live` first, then by name; of the version the number alone, for long lists."""
         few = self.select_related("version").only("name", "model", "version__number")
-        return few.order_by(_LIVE_FIRST, "name")
+        return few.order_by(_LIVE_FIRST, *by_name("name"))
 
 
 _LIVE_FIRST = models.Case(models.When(name=LIVE, then=0), default=1)

@@ -24,6 +24,7 @@ from django.utils.translation import gettext_noop
 from accounts.events import Person as PersonSubject
 from activity.services import record
 from core import clock, guarded
+from core.natural import natural_key
 from models_catalog.models import (
     DEFAULT_STORE,
     StorageQuota,
@@ -185,7 +186,7 @@ def _by_store(models: Iterable[Mapping[str, Any]]) -> list[StoreUsage]:
         used[row["place"]] += row["used"]
         versions[row["place"]] += row["count"]
     found = [StoreUsage(name, versions[name], used[name]) for name in used]
-    return sorted(found, key=lambda one: (-one.used, one.name))
+    return sorted(found, key=lambda one: (-one.used, natural_key(one.name)))
 
 
 def _people() -> list[PersonUsage]:
@@ -211,7 +212,7 @@ def _people() -> list[PersonUsage]:
         PersonUsage(
             name, versions[name], Usage(used[name], _bytes(own.get(name, usual))), own.get(name)
         )
-        for name in sorted({*used, *own}, key=lambda name: (-used[name], name))
+        for name in sorted({*used, *own}, key=lambda name: (-used[name], natural_key(name)))
     ]
 
 

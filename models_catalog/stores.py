@@ -23,6 +23,7 @@ from activity.models import Event
 from activity.services import record
 from core import clock, guarded
 from core.errors import CONFLICT, AwsError
+from core.natural import by_name, natural_key
 from models_catalog import secrecy, store_rights
 from models_catalog.models import DEFAULT_STORE, RegisteredModel, Store, StoreGroup, Upload, Version
 from models_catalog.refusals import CatalogRefused
@@ -72,7 +73,7 @@ def register_uses(found: Callable[[Store], Iterable[str]]) -> None:
 
 def listed() -> list[Store]:
     """All that who asks may see: the default one, then the added ones by name."""
-    rows = {store.name: store for store in Store.objects.order_by("name")}
+    rows = {store.name: store for store in Store.objects.order_by(*by_name("name"))}
     if secrecy.hides_default():
         return list(rows.values())
     default = rows.pop(DEFAULT_STORE, None) or Store(name=DEFAULT_STORE)
@@ -323,7 +324,7 @@ def groups_of(store: Store) -> list[NamedGroup]:
 
 
 def _by_name(group: NamedGroup) -> str:
-    return group.name
+    return natural_key(group.name)
 
 
 def set_groups(*, name: str, groups: Collection[NamedGroup], actor: User | None) -> Store:

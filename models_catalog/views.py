@@ -93,7 +93,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
         request,
         RegisteredModel.objects.only("pk"),
         columns=[
-            Column("name", _("Model"), sort="name"),
+            Column("name", _("Model"), sort="name", natural=True, stored_key="name_key"),
             Column("description", _("Description")),
             Column("newest", _("Latest version"), sort="ready_number", numeric=True),
             *best,

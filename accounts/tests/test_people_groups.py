@@ -100,3 +100,23 @@ def test_a_group_that_another_admin_deletes_meanwhile_is_not_there(
         PeopleGroup.objects.all().delete()
         answer = client.get(f"{PAGE}team-a/")
     assert answer.status_code == 404
+
+
+def test_groups_and_people_are_listed_as_people_count(
+    db: None, user_in: Callable[[str], User]
+) -> None:
+    for number in (10, 2, 1):
+        groups.make(name=f"team-{number}", actor=None)
+        User.objects.create_user(f"human-{number}")
+    in_order = [f"team-{number}" for number in (1, 2, 10)]
+    admin = user_in("admin")
+    secret = tokens.make(user=admin, name="t", scopes=("read", "admin"))[1]
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+    first = client.get(API, {"limit": 2}).json()
+    second = client.get(API, {"limit": 2, "cursor": first["next"]}).json()
+    assert [one["name"] for one in (*first["items"], *second["items"])] == in_order
+    assert [one.name for one in groups.listed()] == in_order
+    pages = Client()
+    pages.force_login(admin)
+    rows = pages.get("/people/?q=human-").context["table"].rows
+    assert [one.username for one in rows] == ["human-1", "human-2", "human-10"]

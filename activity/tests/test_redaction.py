@@ -154,6 +154,7 @@ def test_every_column_of_free_text_is_known() -> None:
         "endpoints.PriceLook.per_hour", "endpoints.Resource.variants",
         "endpoints.Revision.variants", "endpoints.Revision.config_variants",
         "invocations.Invocation.scaled_code", "invocations.Picture.scaled_code",
+        "models_catalog.RegisteredModel.name_key",
         "notices.Webhook.url", "notices.Webhook.kinds", "notices.Webhook.only_models",
         "notices.MailChoice.kinds", "notices.Delivery.page", "notices.Delivery.api",
     }  # fmt: skip

@@ -352,3 +352,11 @@ def test_what_was_torn_down_is_counted_and_whether_the_account_was_looked_at(
     Endpoint.objects.update(gone_at=clock.now())
     found = tables.counted()
     assert (found.torn_down, found.looked) == (Endpoint.objects.count(), True)
+
+
+def test_names_are_sorted_as_people_count(db: None, client_of: Any) -> None:
+    for name in ("camera-10", "Camera-2", "camera-1"):
+        _made(name)
+    client = client_of("viewer")
+    assert _names(client, "?sort=name") == ["camera-1", "Camera-2", "camera-10"]
+    assert [one.name for one in Endpoint.objects.serving()] == _names(client, "?sort=name")

@@ -87,3 +87,18 @@ def test_refusals_are_said(
     assert operator.ask("GET", PATH)[0] == 200
     assert operator.ask("DELETE", f"{PATH}/model/demo-r1")[0] == 403
     assert operator.ask("POST", f"{PATH}/endpoint/demo/adopt")[0] == 403
+
+
+def test_they_are_listed_as_people_count_and_in_pages(
+    api: Api, account: Account, look: Any
+) -> None:
+    for number in (10, 2):
+        account.left_behind(f"cam-{number}")
+    look()
+    seen: list[str] = []
+    query = f"{PATH}?kind=endpoint&limit=1"
+    while query:
+        found = api.ask("GET", query)[1]
+        seen += [one["name"] for one in found["items"]]
+        query = found["next"] and f"{PATH}?kind=endpoint&limit=1&cursor={found['next']}"
+    assert seen == ["cam-2", "cam-10"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from core.natural import by_name
 from endpoints.models import Endpoint
 from invocations.experiments.refused import ExperimentRefused
 from models_catalog import references
@@ -72,7 +73,9 @@ def _versions(part: str, endpoint: Endpoint) -> Iterator[Version]:
         named = served.filter(model__name=part[:-2]).order_by("number")[: MOST_TARGETS + 1]
     elif "*" in part:
         begin = f"{endpoint.prefix}/" if endpoint.prefix else ""
-        rows = served.filter(key__startswith=begin + part.partition("*")[0]).order_by("key")
+        rows = served.filter(key__startswith=begin + part.partition("*")[0]).order_by(
+            *by_name("key")
+        )
         matching = (row for row in rows[:_MOST_LOOKED_AT] if fnmatchcase(row.target_model, part))
         named = matching  # type: ignore[assignment]
     else:

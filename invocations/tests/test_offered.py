@@ -85,3 +85,13 @@ def test_where_all_fit_none_is_looked_for(
     assert (
         "data-source" not in client_of("viewer").get(reverse("invocations:page")).content.decode()
     )
+
+
+def test_models_are_offered_in_the_order_in_which_people_count(
+    make_version: Callable[..., Version], client_of: Callable[[str], Client], serving: Any
+) -> None:
+    for number in (10, 9, 1):
+        make_version(f"camera_{number}")
+    page = client_of("viewer").get(reverse("invocations:page")).content.decode()
+    names = [text.partition(" ")[0] for text in _options(page).values()]
+    assert names == ["camera_1", "camera_9", "camera_10"]

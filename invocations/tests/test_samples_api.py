@@ -43,6 +43,16 @@ def test_samples_are_listed_in_pages_and_read(ask: Callable[[str], Any]) -> None
     assert (picture.content, picture.headers["Content-Type"]) == (b"digit-7.JPG", "image/jpeg")
 
 
+def test_samples_are_in_the_order_in_which_people_count(
+    ask: Callable[[str], Any], tmp_path: Path
+) -> None:
+    (tmp_path / "digit-10.png").write_bytes(b"10")
+    first = json.loads(ask(f"{PATH}?limit=3").content)
+    assert [one["name"] for one in first["items"]] == ["cat.webp", "digit-3.png", "digit-7.JPG"]
+    second = json.loads(ask(f"{PATH}?limit=3&cursor={first['next']}").content)
+    assert [one["name"] for one in second["items"]] == ["digit-10.png"]
+
+
 @pytest.mark.parametrize("name", ["notes.txt", "link.png", "none.png", "..%2Fsecret.png"])
 def test_nothing_else_is_read(ask: Callable[[str], Any], name: str) -> None:
     assert ask(f"{PATH}/{name}").status_code == 404

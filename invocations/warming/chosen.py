@@ -1,5 +1,6 @@
 """Which versions are warmed: as experiments name them, and all that aliases point at."""
 
+from core.natural import by_name
 from endpoints.models import Endpoint
 from invocations.experiments import targets
 from invocations.experiments.targets import CallTarget
@@ -38,5 +39,7 @@ def _of_aliases(endpoint: Endpoint) -> list[CallTarget]:
             one.version.target_model,
             str(one),
         )
-        for one in rows.order_by("model__name", "name")[: targets.MOST_TARGETS]
+        for one in rows.order_by(
+            *by_name("model__name", stored="model__name_key"), *by_name("name")
+        )[: targets.MOST_TARGETS]
     ]

@@ -159,3 +159,17 @@ def test_ten_programs_at_once_each_get_a_true_answer(api: Callable[..., Client])
         said = list(threads.map(try_it, range(1, 11)))
     assert Counter(said) == {200: 1, 412: 9}
     assert said[Alias.objects.get().version.number - 1] == 200
+
+
+@pytest.mark.django_db
+def test_aliases_by_name_are_in_the_order_in_which_people_count(
+    api: Callable[..., Client],
+) -> None:
+    make_model()
+    client = api("read", "upload")
+    for number in (10, 2, 1):
+        assert _put(client, 1, path=f"{LIST}/site-{number}").status_code == 201
+    first = client.get(LIST, {"limit": 2}).json()
+    second = client.get(LIST, {"limit": 2, "cursor": first["next"]}).json()
+    names = [one["name"] for one in (*first["items"], *second["items"])]
+    assert names == ["site-1", "site-2", "site-10"]

@@ -121,6 +121,19 @@ def test_models_are_searched_and_sorted_and_their_pages_hold_each_once(viewer: C
         assert seen == names(f"sort={sort}")
 
 
+def test_models_by_name_are_in_the_order_in_which_people_count(viewer: Client) -> None:
+    for number in (10, 9, 1, 100, 2):
+        made(f"camera_{number}")
+    made("camera-9b")
+    in_order = ["camera-9b", *(f"camera_{number}" for number in (1, 2, 9, 10, 100))]
+    seen, query = [], "/models?sort=name&limit=2"
+    while query:
+        found = got(viewer, query)
+        seen += [one["name"] for one in found["items"]]
+        query = found["next"] and f"/models?sort=name&limit=2&cursor={found['next']}"
+    assert seen == in_order
+
+
 def test_a_version_says_what_was_validated_and_which_others_are_the_same(viewer: Client) -> None:
     made("other", content_sha256="c" * 64, sha256="d" * 64)
     made("twin", sha256="b" * 64, state=Version.State.REJECTED)

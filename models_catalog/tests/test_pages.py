@@ -1,6 +1,7 @@
 """The catalog's pages, as each role sees them."""
 
 import html
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from accounts import roles
 from core import aws
 from models_catalog import services
 from models_catalog.models import RegisteredModel, Version, valid_name
@@ -636,3 +638,21 @@ def test_what_both_runs_notice_is_told_once(db: None) -> None:
         "The weights are of epoch 17.",
         "A batch of 1.",
     ]
+
+
+def test_the_list_by_name_has_camera_2_before_camera_10_on_each_page(
+    client_of: Callable[[str], Client],
+) -> None:
+    for number in range(60, 0, -1):
+        RegisteredModel.objects.create(name=f"camera_{number}")
+    as_the_release_before_makes_them = RegisteredModel.objects.filter(name__contains="3")
+    assert as_the_release_before_makes_them.update(name_key="")
+    client = client_of(roles.VIEWER)
+
+    def shown(question: str) -> list[str]:
+        text = client.get(f"/models/?{question}").content.decode()
+        return re.findall(r'href="/models/(camera_[0-9]+)/"', text)
+
+    names = [f"camera_{number}" for number in range(1, 61)]
+    assert shown("sort=name") + shown("sort=name&page=2") == names
+    assert shown("sort=-name") + shown("sort=-name&page=2") == names[::-1]
