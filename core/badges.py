@@ -1,4 +1,4 @@
-"""What a badge shows: the row decides, and templates/_badge.html renders it."""
+"""What a badge shows: the row decides, and the tag ``badge`` renders it (core/templatetags)."""
 
 from dataclasses import dataclass
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from core.badges import Badge
 from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
+from core.links import link
 from core.natural import by_name
 from core.sentences import Sentence, phrase
 from endpoints import last_calls, policies, variants
@@ -526,7 +527,7 @@ class Endpoint(OldStatus, Leased):
 
     def get_absolute_url(self) -> str:
         """The endpoint's page; one that is gone keeps its page."""
-        return reverse("endpoints:detail", args=[self.pk])
+        return link("endpoints:detail", self.pk)
 
     @property
     def model_data_url(self) -> str:

@@ -19,6 +19,7 @@ from core import clock, guarded
 from core.badges import Badge
 from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
+from core.links import link
 from core.sentences import Sentence, phrase
 from endpoints.models import Endpoint, on_hidden_stores
 from endpoints.variants import ALONE
@@ -393,7 +394,7 @@ class Invocation(Leased):
 
     def get_absolute_url(self) -> str:
         """The page with the answer."""
-        return reverse("invocations:result", args=[self.pk])
+        return link("invocations:result", self.pk)
 
     @staticmethod
     def told(said: Sentence) -> dict[str, Any]:

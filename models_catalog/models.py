@@ -25,6 +25,7 @@ from core.aws import OF_SETTINGS, BucketFacts
 from core.badges import Badge
 from core.guarded import GuardedManager
 from core.lease import Leased, LeaseQuerySet
+from core.links import link
 from core.natural import by_name, natural_key
 from core.sentences import Sentence
 from models_catalog import tags as tags_of
@@ -563,7 +564,7 @@ class RegisteredModel(models.Model):
 
     def get_absolute_url(self) -> str:
         """The model's page."""
-        return reverse("models_catalog:model", args=[self.name])
+        return link("models_catalog:model", self.name)
 
     @property
     def description_html(self) -> str:
@@ -956,7 +957,7 @@ class Version(Leased):
 
     def get_absolute_url(self) -> str:
         """The version's page."""
-        return reverse("models_catalog:version", args=[self.model.name, self.number])
+        return link("models_catalog:version", self.model.name, self.number)
 
     def likeness(self, twin: "Version") -> str:
         """What it has in common with another one: the bytes as uploaded, or the content alone."""

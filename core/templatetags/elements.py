@@ -19,9 +19,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
+from core.badges import Badge
 from core.glossary import GLOSSARY
-from core.tables import Table
-from core.templatetags.portal import ago
+from core.tables import BoundFilter, Table
+from core.templatetags.portal import ago, icon
 from core.ui import Tab, undo_url
 
 register = template.Library()
@@ -123,6 +124,36 @@ def _day(day: date, language: str | None) -> str:
     """
     form = formats.get_format("DATETIME_FORMAT", language)
     return dateformat.format(day, form.removesuffix("H:i"))
+
+
+@register.simple_tag
+def badge(badge: Badge, id: str = "", say: bool = False) -> SafeString:
+    """A badge (core/badges.py); ``say``: where it is replaced, its change is read aloud.
+
+    A list has one in each line, so there is no template to render for each.
+    """
+    marks = "".join(
+        (
+            f' id="{escape(id)}"' if id else "",
+            " data-say" if say else "",
+            f' data-state="{escape(badge.state)}"',
+            " data-spinning" if badge.spinning else "",
+        )
+    )
+    drawn = icon(badge.icon) if badge.icon else ""
+    return SafeString(f'<span class="badge"{marks}>{drawn} {escape(badge.label)}</span>\n')
+
+
+@register.simple_tag
+def options(choice: BoundFilter) -> SafeString:
+    """The ``<option>`` of each value of a filter; there may be hundreds."""
+    return SafeString(
+        "".join(
+            f'<option value="{escape(value)}"{" selected" if value == choice.value else ""}>'
+            f"{escape(str(label))}</option>"
+            for value, label in choice.options
+        )
+    )
 
 
 @register.simple_tag(takes_context=True)

@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from django import template
@@ -16,19 +16,26 @@ from django.utils.timesince import TIME_STRINGS, timeuntil
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from core import icons
+from core import icons, links
 from core import panels as registry
 
 register = template.Library()
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """An inline SVG icon, hidden from screen readers; see core/icons.py for the names."""
     return format_html(
         '<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">{}</svg>',
         mark_safe(icons.drawing(name)),  # noqa: S308  (of a package, not of a user)
     )
+
+
+@register.simple_tag
+def link(view: str, *parts: int | str) -> str:
+    """As ``url``, in the lines of a list: its address is made in a fraction of the time."""
+    return links.link(view, *parts)
 
 
 # What panels get of the page.

@@ -25,7 +25,7 @@ FRAMES = {"base.html", "gate.html"}
 # Folders that Django names, and that of the elements.
 FOLDERS = {"registration": "accounts", "ui": "core"}
 
-_TAG = re.compile(r"\{%\s*(url|include|extends)\s+(\S+)")
+_TAG = re.compile(r"\{%\s*(url|link|include|extends)\s+(\S+)")
 _PERMISSION = re.compile(r"\bperms\.(\w+)\.\w+")
 _HREF = re.compile(r"""\b(?:href|action|src|hx-get|hx-post)=["'](/[^"'{]*)""")
 
@@ -74,7 +74,7 @@ def wrong_in(name: str, text: str, known: dict[str, Address]) -> Iterator[str]:
                 yield f"includes {word}, whose name is known at run time only"
             continue
         target = literal[1]
-        if tag == "url":
+        if tag in {"url", "link"}:
             if above(room, room_of_view(known[target].view)):
                 yield f"links to {target!r}"
         elif not (tag == "extends" and target in FRAMES) and above(room, room_of_template(target)):
@@ -158,6 +158,7 @@ def test_the_rule_finds_what_it_is_for() -> None:
     bad = {
         "{% url 'invocations:page' %}": "links to 'invocations:page'",
         "{% url 'home' %}": "links to 'home'",
+        "{% link 'invocations:result' call.pk %}": "links to 'invocations:result'",
         '{% include "invocations/_recent.html" %}': "includes 'invocations/_recent.html'",
         "{% include partial %}": "includes partial, whose name is known at run time only",
         "{% if perms.endpoints.invoke_endpoint %}": "asks for a permission of endpoints",
