@@ -19,7 +19,7 @@ from activity.models import Event, EventQuerySet
 from core import clock, spreadsheet
 from core.natural import natural_key
 from core.spreadsheet import MOST_EXPORTED
-from core.tables import Choice, Day, Search, Table
+from core.tables import UP_TO_MANY, Choice, Day, Search, Table
 
 """Events in one file, the newest; filters choose others."""
 MOST_PEOPLE = 300
@@ -65,6 +65,7 @@ def table(request: HttpRequest, reader: User | AnonymousUser) -> Table:
         ],
         default_sort="-pk",
         keep=("request",),
+        counts=UP_TO_MANY,
     )
 
 
@@ -201,9 +202,7 @@ def exported(request: HttpRequest, reader: User | AnonymousUser) -> Iterator[str
 
 def _people(request: HttpRequest, reader: User | AnonymousUser) -> list[tuple[str, str]]:
     """Everybody who did something; and who is asked for, who may have done nothing."""
-    events = Event.objects.readable_by(reader).exclude(actor_name="")
-    names = events.order_by("actor_name").values_list("actor_name", flat=True).distinct()
-    known = list(names[:MOST_PEOPLE])
+    known = Event.objects.readable_by(reader).actor_names(most=MOST_PEOPLE)
     asked = request.GET.get("person", "").replace("\0", "")[:150]
     if asked and asked != PORTAL and asked not in known:
         known.append(asked)

@@ -3,7 +3,8 @@
 from typing import Any, Never, Protocol, Self
 
 from django.conf import settings
-from django.db import models
+from django.db import connection, models
+from django.db.models.expressions import RawSQL
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -43,6 +44,24 @@ class EventQuerySet(models.QuerySet["Event"]):
     def about(self, kind: str, subject_id: int) -> Self:
         """Events about one thing, newest first."""
         return self.filter(subject_kind=kind, subject_id=subject_id).order_by("-id")
+
+    def actor_names(self, *, most: int) -> list[str]:
+        """The names of who did these, sorted; each is one step in the index of names."""
+        following = self.filter(actor_name__gt=RawSQL("names.name", ()))
+        step, given = (
+            following.order_by("actor_name").values("actor_name")[:1].query.sql_with_params()
+        )
+        # From "", which names the portal itself.
+        # untranslated: SQL
+        sql = f"""
+            WITH RECURSIVE names(name) AS (
+                SELECT CAST(%s AS varchar(150)) UNION ALL
+                SELECT ({step}) FROM names WHERE names.name IS NOT NULL
+            ) SELECT name FROM names WHERE name > '' LIMIT %s
+        """  # noqa: S608 - ours
+        with connection.cursor() as cursor:
+            cursor.execute(sql, ["", *given, most])
+            return [name for (name,) in cursor.fetchall()]
 
     def update(self, **kwargs: Any) -> Never:
         """Raises TypeError: the log is append-only."""

@@ -17,8 +17,8 @@ class NumberOf(Func):
     A text is no number, whatever it says.
     """
 
-    def __init__(self, key: str, **extra: Any) -> None:
-        super().__init__("metadata", output_field=FloatField(), **extra)
+    def __init__(self, key: str, *, column: str = "metadata", **extra: Any) -> None:
+        super().__init__(column, output_field=FloatField(), **extra)
         self.key = key
 
     def as_postgresql(

@@ -284,7 +284,9 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         checksum = Version.objects.with_checksum(text)
         found = Q()
         for word in unicodedata.normalize("NFC", text).split()[:_MOST_WORDS]:
-            person = Q(created_by__username__icontains=word)
+            # Few people, of whom each row is by one: compared by id, and not by name in each row.
+            people = get_user_model().objects.filter(username__icontains=word)
+            person = Q(created_by__in=people)
             versions = Version.objects.alias(
                 metadata_text=Cast("metadata", models.TextField())
             ).filter(
@@ -300,7 +302,7 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
                 | Q(name__icontains=word)
                 | Q(description__icontains=word)
                 | Q(tag_lines__icontains=word)
-                | Q(owner__username__icontains=word)
+                | Q(owner__in=people)
                 | Q(pk__in=versions.values("model"))
                 | Q(pk__in=Alias.objects.filter(name__icontains=word).values("model"))
             )
@@ -357,16 +359,21 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             found[kind].update(tags_of.unframed(text) if kind == "tag" else [text] if text else [])
         return {kind: sorted(values, key=natural_key) for kind, values in found.items()}
 
-    def with_best(self, key: str, *, least: bool = False) -> Self:
-        """Those of which a ready version has a number of this key, with ``best_value``: the
-        largest, or with ``least`` the smallest.
-        """
+    def measured(self, key: str) -> Self:
+        """Those of which a ready version has a number of this key."""
         ready = Version.objects.filter(model=models.OuterRef("pk"), state=Version.State.READY)
-        best = models.Min(NumberOf(key)) if least else models.Max(NumberOf(key))
-        found = ready.order_by().values("model").annotate(best=best).values("best")
-        # Whether there is one takes less time than which is the best.
-        some = self.filter(models.Exists(ready.with_number(key)))
-        return some.annotate(best_value=models.Subquery(found))
+        return self.filter(models.Exists(ready.with_number(key)))
+
+    def with_best(self, key: str, *, least: bool = False) -> Self:
+        """The same with ``best_value``: the largest number, or with ``least`` the smallest.
+
+        To sort by it. What else is selected is grouped by, too, and takes long.
+        """
+        # Joined and grouped, each document of metadata is read once.
+        ready = self.filter(versions__state=Version.State.READY)
+        number = NumberOf(key, column="versions__metadata")
+        best = models.Min(number) if least else models.Max(number)
+        return ready.annotate(best_value=best).filter(best_value__isnull=False)
 
     def with_best_version(self, key: str, *, least: bool = False) -> Self:
         """With ``best_value``, as with_best() has it, and ``best_number``, the newest version that
@@ -380,11 +387,19 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
     def called_since(self, when: datetime) -> Self:
         """Those of which a version was called then or later."""
-        return self.filter(models.Exists(_called_versions(created_at__gte=when)))
+        return self._with_a_called_version(created_at__gte=when).filter(called_pk__isnull=False)
 
     def never_called(self) -> Self:
         """Those of which no version was ever called."""
-        return self.exclude(models.Exists(_called_versions()))
+        return self._with_a_called_version().filter(called_pk__isnull=True)
+
+    def _with_a_called_version(self, **narrowed: Any) -> Self:
+        """With ``called_pk``, some version that was called, in the conditions.
+
+        As a value, it is looked for among the versions of each model until one is found. Of a
+        condition that there is one, PostgreSQL makes a join with all versions.
+        """
+        return self.alias(called_pk=models.Subquery(_called_versions(**narrowed).values("pk")[:1]))
 
 
 # What a list is narrowed to beside the states of a version.
@@ -415,7 +430,8 @@ def _calls() -> models.QuerySet[Any]:
 def _called_versions(**narrowed: Any) -> "VersionQuerySet":
     """The versions of a model that were called; each is looked up by the index of its calls."""
     calls = _calls().filter(version=models.OuterRef("pk"), **narrowed)
-    return Version.objects.filter(models.Exists(calls), model=models.OuterRef("pk"))
+    versions = Version.objects.filter(models.Exists(calls), model=models.OuterRef("pk"))
+    return versions.order_by()
 
 
 def _measured(key: str, *, least: bool) -> Any:
@@ -446,7 +462,9 @@ _FACTS: "dict[str, Callable[[VersionQuerySet, VersionQuerySet], Any]]" = {
         0,
     ),
     "uploaded_at": lambda every, ready: Coalesce(
-        _of(_by_upload(every), "created_at"), models.F("created_at")
+        # Not in the order of the next one: only this is that of an index, in PostgreSQL too.
+        _of(every.order_by("-created_at"), "created_at"),
+        models.F("created_at"),
     ),
     "uploaded_by": lambda every, ready: _of(_by_upload(every), "created_by__username"),
     "newest_number": lambda every, ready: Coalesce(

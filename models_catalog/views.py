@@ -1,6 +1,7 @@
 """Pages of the catalog."""
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -82,6 +83,13 @@ def model_list(request: HttpRequest) -> HttpResponse:
     best = [Column("best", shown, sort="best_value", numeric=True)] if shown else []
     # Who sorts upwards looks for the smallest: of each model its smallest counts, then.
     least = request.GET.get("sort") == "best"
+
+    def prepared(models: Any, fields: Sequence[str]) -> Any:
+        if "best_value" in fields:
+            return models.with_best(shown, least=least)
+        rows = models.with_facts(*fields)
+        return rows.measured(shown) if shown else rows
+
     in_store = Choice(
         "store",
         _("Any store"),
@@ -150,14 +158,14 @@ def model_list(request: HttpRequest) -> HttpResponse:
                 "meta",
                 _("Any metadata"),
                 [(name, name) for name in keys],
-                narrow=lambda models, name: models.with_best(name, least=least),
+                narrow=lambda models, _name: models,  # by prepared(), which knows the order
                 more=True,
             ),
         ],
         default_sort="-best_value" if shown else "-uploaded_at",
         live="found",
         counts=WITH_ROWS,
-        prepare=lambda models, fields: models.with_facts(*fields),
+        prepare=prepared,
     )
     query = next(one.value for one in table.filters if one.name == "q")
     versions = Version.objects.with_checksum(query).for_lists().select_related("model")

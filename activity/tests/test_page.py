@@ -113,6 +113,26 @@ def test_the_file_is_bounded(
     assert [row[3] for row in _csv(client)[1:]] == ["fish", "dog", "cat"]
 
 
+def test_each_who_did_something_that_one_may_see_is_offered_once_by_name(
+    db: None, user_in: Callable[[str], Any]
+) -> None:
+    operator, admin, viewer = (user_in(role) for role in ("operator", "admin", "viewer"))
+    for person in (operator, admin, None, operator):
+        _event("cat", actor=person)
+    renamed = {"name": "viewer-user", "before": "vera"}
+    record(action="user.renamed", subject=Person.of(viewer), actor=viewer, parameters=renamed)
+    every, seen = ["admin-user", "operator-user", "viewer-user"], ["admin-user", "operator-user"]
+    assert Event.objects.all().actor_names(most=9) == every
+    assert Event.objects.all().actor_names(most=2) == every[:2]
+    for reader, names in ((admin, every), (viewer, seen)):
+        client = Client()
+        client.force_login(reader)
+        page = client.get("/activity/").content.decode()
+        offered = re.search(r'<select name="person".*?</select>', page, re.S)
+        assert offered
+        assert re.findall(r'<option value="([^"~]+)">', offered[0]) == names
+
+
 def test_what_a_renamed_person_did_before_is_found_under_both_names(
     events: None, client_of: Callable[[str], Client]
 ) -> None:

@@ -161,7 +161,7 @@ def test_models_are_found_by_tag_and_owner(
             assert " ".join(sorted(shown)) == names, by_page
     page = browser.get("/models/").content.decode()
     assert '<span class="badge plain">손글씨</span>' in page
-    assert '<option value="insects" >' in page
+    assert '<option value="insects">' in page
     first = browser.get("/models/?sort=-owner").content.decode()
     assert re.findall(r'<td class="name" title="([^"]+)"', first)[0] == "bee"
 
