@@ -76,6 +76,8 @@ ACCESS: dict[str, Access] = {
     "problem": Access(ANYBODY, get=(200, 404)),
     "problems": Access(ANYBODY),
     "api-docs": Access(USER),
+    "api-docs-try": Access(USER),
+    "api-docs-tag": Access(USER, get=(200, 404)),  # 404: no such tag
     "hide-first-steps": Access(USER, get=(), post=(302,)),
     "show-first-steps": Access(USER, get=(), post=(302,)),
     # --- people

@@ -43,6 +43,8 @@ from notices import mails_api
 
 #: Answers by operation and status, as a test got them (tests/test_api_examples.py).
 EXAMPLES = Path(__file__).with_name("openapi_examples.json")
+#: A body for each operation that takes JSON, by its id.
+BODIES = Path(__file__).with_name("openapi_bodies.json")
 _TITLE = "MME Portal"
 # untranslated: OpenAPI is in English
 _DESCRIPTION = (
@@ -89,13 +91,17 @@ class PortalAPI(NinjaAPI):
         return answer
 
     def get_openapi_schema(self, **arguments: Any) -> OpenAPISchema:
-        """ninja's document, with the content type that problems have."""
+        """ninja's document, with examples, and with the content type that problems have."""
         prefix = arguments.get("path_prefix")
         document = PortalDocument(self, self.get_root_path({}) if prefix is None else prefix)
         document["components"]["securitySchemes"] = _SECURITY
         examples = json.loads(EXAMPLES.read_text(encoding="utf-8"))
+        bodies = json.loads(BODIES.read_text(encoding="utf-8"))
         for methods in document["paths"].values():
             for found in methods.values():
+                if found["operationId"] in bodies:
+                    taken = found["requestBody"]["content"]["application/json"]
+                    taken["example"] = bodies[found["operationId"]]
                 for status, answer in found["responses"].items():
                     example = examples.get(found["operationId"], {}).get(str(status))
                     if example is not None:

@@ -1,6 +1,6 @@
-"""The words of Swagger UI, which has them in English alone: static/js/api_docs.js translates them.
+"""The words of Swagger UI, which has them in English alone: static/js/api_try.js translates them.
 
-A word that is missing here is shown in English (mmeportal/tests/test_api_page.py looks for some).
+A word that is missing here is shown in English (mmeportal/tests/test_api_try.py looks for some).
 """
 
 from functools import cache

@@ -7,7 +7,7 @@ from django.urls import include, path
 from accounts import preferences, token_pages
 from accounts.views import LoginView, LogoutView, PasswordChangeView
 from core import views as core_views
-from mmeportal import views
+from mmeportal import api_pages, views
 from mmeportal.api import api_urls
 from notices import mail_page
 
@@ -35,7 +35,9 @@ urlpatterns = [
     path("api/v1/", api_urls()),
     path("problems/<slug:code>", views.problem, name="problem"),
     path("problems/", views.problem_list, name="problems"),
-    path("docs/api/", views.api_page, name="api-docs"),
+    path("docs/api/", api_pages.page, name="api-docs"),
+    path("docs/api/try/", api_pages.try_page, name="api-docs-try"),
+    path("docs/api/<slug:tag>/", api_pages.tag_page, name="api-docs-tag"),
     path("search/", core_views.search, name="search"),
     path("styleguide/", core_views.styleguide, name="styleguide"),
 ]

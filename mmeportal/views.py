@@ -1,6 +1,5 @@
 """The pages that belong to no app: home, status, and the error pages."""
 
-import json
 import logging
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext
 from django.views.decorators.http import require_POST, require_safe
 
 from core import (
@@ -26,7 +25,7 @@ from core import (
 )
 from core.api.problems import CODES
 from core.permissions import NotPermitted, actor, require_permission
-from mmeportal import first_steps, swagger_ui
+from mmeportal import first_steps
 
 log = logging.getLogger(__name__)
 
@@ -102,18 +101,6 @@ def problem_list(request: HttpRequest) -> HttpResponse:
     kinds = sorted(CODES.items(), key=lambda one: (one[1].status, one[0]))
     context = {"kinds": kinds, "frame": _frame(request)}
     return render(request, "mmeportal/problems.html", context)
-
-
-@require_safe
-def api_page(request: HttpRequest) -> HttpResponse:
-    """The operations of the API, to read and to try: Swagger UI, from django-ninja's package."""
-    language = get_language() or "en"
-    context = {
-        "document": reverse("api:openapi"),
-        "shown": reverse("api:openapi") + ("?language=ko" if language == "ko" else ""),
-        "words": "{}" if language == "en" else json.dumps(swagger_ui.words(), ensure_ascii=False),
-    }
-    return render(request, "mmeportal/api_docs.html", context)
 
 
 @require_safe

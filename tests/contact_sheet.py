@@ -40,7 +40,7 @@ SCHEMES = ("light", "dark")
 WIDTHS = {1280: 800, 390: 844}
 #: Not taken: Django's own pages, what is a file, and what changes something.
 LEFT_OUT = re.compile(
-    r"^/(admin|logout|static)/|/(try|download|sample|thumbnail|kept|picture|csv|json)/"
+    r"^/(admin|logout|static)/|(?<!^/docs/api)/(try|download|sample|thumbnail|kept|picture|csv|json)/"
     r"|\.(csv|json)$"
 )
 #: Pages that no link leads to.
@@ -151,6 +151,8 @@ def kind(path: str) -> str:
         parts[2] = "NAME"
     if parts[1] == "problems" and len(parts) > 2 and parts[2]:
         parts[2] = "CODE"
+    if parts[1:3] == ["docs", "api"] and len(parts) > 3 and parts[3] not in {"", "try"}:
+        parts[3] = "TAG"
     return re.sub(r"\d+", "#", "/".join(parts))
 
 

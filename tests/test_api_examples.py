@@ -19,10 +19,12 @@ from core import aws
 from core.api.caller import Scope
 from endpoints.tests.account import Account
 from invocations.tests import container_pages
-from mmeportal import api
+from mme_client.cli.app import commands
+from mmeportal import api, api_reference
 from models_catalog import secrecy
 from tests.rules import rows
 from tests.rules.api_subjects import subjects
+from tests.rules.ways import WAYS
 
 TIME, TIME_SAID = "2026-01-31T09:30:00Z", "31 Jan 2026, 18:30"
 _TIME_SAID = re.compile(r"\d{1,2} [A-Z][a-z]{2} \d{4}, \d\d:\d\d")
@@ -40,20 +42,22 @@ FROZEN = {
     "times": [TIME, TIME],
     "values": [1.5, None],
 }
-#: The bodies of operations that change something.
-BODIES: dict[str, dict[str, Any]] = {
-    "models_create": {"name": "cats", "description": "Cats and no cats."},
-    "models_describe": {"add_tags": ["vision"], "owner": "operator-user"},
-    "versions_describe": {"metadata": {"accuracy": 0.95}},
-    "tokens_create": {"name": "pipeline", "scopes": ["read", "upload"]},
-    "endpoints_create": {"name": "zoo", "instance_type": "ml.m5.large"},
-    "endpoints_weigh": {"weights": {"AllTraffic": 1}},
-    "endpoints_update": {"instance_count": 2, "reason": "more calls than one can take"},
-    "webhooks_create": {"url": "https://ci.example.com/hook", "kinds": ["version.ready"]},
-    "webhooks_change": {"models": ["digits-0"]},
-    "webhooks_rotate": {},
-    "mails_put": {"kinds": ["version.rejected"]},
-}
+#: The operations that change something and are called: the bodies are those of the document.
+CHANGING = frozenset(
+    {
+        "models_create",
+        "models_describe",
+        "versions_describe",
+        "tokens_create",
+        "endpoints_create",
+        "endpoints_weigh",
+        "endpoints_update",
+        "webhooks_create",
+        "webhooks_change",
+        "webhooks_rotate",
+        "mails_put",
+    }
+)
 
 
 def _frozen(value: Any, field: str = "") -> Any:
@@ -87,6 +91,11 @@ class _NothingMeasured:
         return {"events": [event | {"logStreamName": "AllTraffic/i-0123456789abcdef0"}]}
 
 
+def _bodies() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(api.BODIES.read_text(encoding="utf-8"))
+    return found
+
+
 def _is_json(answer: Any) -> bool:
     return str(answer.headers.get("Content-Type", "")).startswith("application/json")
 
@@ -115,15 +124,16 @@ def answers(
     built = rows.build(1, owner=user, samples=tmp_path)
     secrecy.forget()  # a store of these rows names groups
     operator, admin = _client(user), _client(user_in(roles.ADMIN))
+    bodies = _bodies()
     found: dict[str, dict[str, Any]] = {}
     # First what changes nothing: their order is that in which some test has imported the apps.
     for subject in sorted(subjects(), key=lambda one: (one.method != "GET", one.rules.id)):
         id = subject.rules.id
-        if id == "openapi_get" or (subject.method != "GET" and id not in BODIES):
+        if id == "openapi_get" or (subject.method != "GET" and id not in CHANGING):
             continue
         more: dict[str, Any] = {}
-        if id in BODIES:
-            more = {"data": json.dumps(BODIES[id]), "content_type": "application/json"}
+        if id in CHANGING:
+            more = {"data": json.dumps(bodies[id]), "content_type": "application/json"}
         for_admins = subject.rules.scope == Scope.ADMIN or id in OF_ADMINS
         client = admin if for_admins else operator
         answer = client.generic(subject.method, subject.url(built), **more)
@@ -152,12 +162,48 @@ def test_every_example_is_in_the_document_and_fits_its_schema() -> None:
                 content = answer.get("content", {}).get("application/json", {})
                 if "example" not in content:
                     continue
-                schema = {**content["schema"], "components": document["components"]}
-                wrong = [
-                    f"{found['operationId']} {status}: {error.message}"
-                    for error in jsonschema_rs.validator_for(schema).iter_errors(content["example"])
-                ]
-                assert not wrong
+                assert not _unfit(content, document), f"{found['operationId']} {status}"
                 seen += 1
     examples = json.loads(api.EXAMPLES.read_text(encoding="utf-8"))
     assert seen == sum(len(one) for one in examples.values())
+
+
+def test_every_operation_that_takes_json_has_a_body_that_fits() -> None:
+    document = api.api.get_openapi_schema()
+    named = set()
+    for methods in document["paths"].values():
+        for found in methods.values():
+            content = found.get("requestBody", {}).get("content", {}).get("application/json")
+            if content is None:
+                continue
+            id = found["operationId"]
+            assert "example" in content, f"Say in {api.BODIES.name} what one may send to {id}."
+            assert not _unfit(content, document), id
+            named.add(id)
+    assert named == set(_bodies()), "No operation takes the others: remove them."
+
+
+def _unfit(content: dict[str, Any], document: dict[str, Any]) -> list[str]:
+    """What of an example does not fit the schema beside it."""
+    schema = {**content["schema"], "components": document["components"]}
+    errors = jsonschema_rs.validator_for(schema).iter_errors(content["example"])
+    return [error.message for error in errors]
+
+
+def test_the_examples_of_mme_are_those_of_its_help() -> None:
+    known = commands()
+    found = {
+        id: {"command": ways.command, "examples": _examples(known[ways.command].epilog or "")}
+        for id, ways in sorted(WAYS.items())
+        if isinstance(ways.command, str)
+    }
+    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    if os.environ.get("MME_WRITE_EXAMPLES"):
+        api_reference.COMMANDS.write_text(text, encoding="utf-8")
+    assert all(one["examples"] for one in found.values())
+    assert api_reference.COMMANDS.read_text(encoding="utf-8") == text, "Run `make openapi`."
+
+
+def _examples(epilog: str) -> list[str]:
+    """The commands of the help's last part, which are indented."""
+    return [line.strip() for line in epilog.splitlines() if line.startswith("  ")]

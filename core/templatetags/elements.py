@@ -275,8 +275,9 @@ def code(parser: Parser, token: Token) -> _Block:
     """Code with a button that copies it: ``{% code label="AWS CLI" %}…{% endcode %}``.
 
     It is HTML, as all of a template is: write ``&lt;`` for ``<``. Variables are escaped.
+    ``spoken``: what screen readers call it, where several on a page have the same label.
     """
-    return _block(parser, token, _Code, "label")
+    return _block(parser, token, _Code, "label", "spoken")
 
 
 @register.tag

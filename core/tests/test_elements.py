@@ -153,6 +153,10 @@ def test_code_is_without_the_lines_around_it_and_its_variables_are_escaped() -> 
     assert inside.startswith("  a &quot;")
     assert inside.endswith("\n    b")
     assert 'aria-label="AWS CLI"' in text
+    # Where several have one label, each has another name for screen readers.
+    named = _rendered("{% code label='curl' spoken='curl of a call' %}x{% endcode %}")
+    assert '<div class="snippet-label">curl</div>' in named
+    assert 'aria-label="curl of a call"' in named
 
 
 def test_a_block_refuses_an_option_that_it_does_not_know() -> None:

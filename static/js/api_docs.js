@@ -1,59 +1,30 @@
-// Starts Swagger UI (of django-ninja's package) on the API's document, /docs/api/.
-
-const place = document.getElementById("api-docs");
-
-window.SwaggerUIBundle({
-  url: place.dataset.document,
-  dom_id: "#api-docs",
-  deepLinking: true,
-  docExpansion: "list",
-  validatorUrl: null, // nothing of a portal is sent elsewhere
-  defaultModelsExpandDepth: 0,
-  requestInterceptor: (request) => {
-    // Without a token it is the session that calls; what changes something needs this, too.
-    if (!request.headers.Authorization) { request.headers["X-CSRFToken"] = place.dataset.csrf; }
-    return request;
-  },
-});
-
-// Swagger UI has its words in English alone; the page has them in the reader's language. What the
-// document and answers say stays as it is.
-const words = JSON.parse(place.dataset.words);
-const labels = ["aria-label", "title"];
-
-function translated(text) {
-  const word = text.trim();
-  const [, before, unit] = /^(\D*\d\S*) ([a-z]+)$/.exec(word) || [];
-  const told = words[word] || words[`{} ${unit}`]?.replace("{}", () => before);
-  return told ? text.replace(word, () => told) : text;
+// The reference of the API: unfolds all at once, and leads from the addresses that operations had when
+// Swagger UI was at /docs/api/ to where they are. Both pages say all that they have without it.
+const folds = [...document.querySelectorAll("details.operation")];
+const button = document.querySelector("[data-unfold]");
+if (button) {
+  const words = { open: button.textContent, close: button.dataset.unfold };
+  const all = () => folds.every((fold) => fold.open);
+  const show = () => { button.textContent = all() ? words.close : words.open; };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const open = !all();
+    for (const fold of folds) fold.open = open;
+  });
+  for (const fold of folds) fold.addEventListener("toggle", show);
 }
 
-function translate(node) {
-  if (node instanceof Text) {
-    if (node.parentElement?.closest("pre, code, textarea")) { return; }
-    const told = translated(node.data);
-    if (told !== node.data) { node.data = told; }
+function follow() {
+  const target = document.getElementById(location.hash.slice(1));
+  if (!target) return;
+  if (location.hash.startsWith("#/") && target.matches("li")) { // "#/models/models_list"
+    location.replace(target.querySelector("a").href);
     return;
   }
-  for (const label of labels) {
-    const said = node.getAttribute?.(label);
-    if (said && words[said]) { node.setAttribute(label, words[said]); }
-  }
-  node.childNodes.forEach(translate);
+  const fold = target.closest("details");
+  if (!fold || fold.open) return; // most browsers open it themselves
+  fold.open = true;
+  target.scrollIntoView();
 }
-
-if (Object.keys(words).length) {
-  new MutationObserver((changes) => {
-    for (const { type, target, addedNodes } of changes) {
-      if (type === "childList") { addedNodes.forEach(translate); } else { translate(target); }
-    }
-  }).observe(place, {
-    subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: labels,
-  });
-}
-
-// Swagger UI has colours for the dark, by a class; the system says which are wanted.
-const dark = window.matchMedia("(prefers-color-scheme: dark)");
-const show = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
-dark.addEventListener("change", show);
-show();
+window.addEventListener("hashchange", follow);
+follow();

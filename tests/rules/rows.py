@@ -166,6 +166,8 @@ class Rows:
             case ["models", *_]:
                 first = AliasMove.objects.filter(name="live").order_by("pk")[0]
                 return version | {"alias": "live", "revision": first.pk}
+            case ["docs", "api", *_]:
+                return {"tag": "endpoints"}  # the longest
             case ["problems", *_]:
                 return {"code": "not-found"}
             case ["people", "groups", *_]:

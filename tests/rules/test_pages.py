@@ -46,7 +46,7 @@ PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
 #: tests/test_page_policies.py walks through it and holds its Content-Security-Policy.
 NOT_OURS = (
     "/admin/",
-    "/docs/api/",
+    "/docs/api/try/",
     "/favicon.ico",  # Django's admin names no icon, so browsers ask for this
 )
 #: Names of addresses that lead to a file and show no page.
@@ -393,6 +393,17 @@ def test_pages_of_a_full_portal(crawl: Crawl, admin: User, tmp_path: Path, setti
     crawl.run("/", "/password/", "/models/?q=nothing", *PAGES_WITHOUT_LINKS, *each_state)
     assert {path: crawl.seen.get(path) for path in each_state} == dict.fromkeys(each_state, 200)
     assert len(crawl.seen) > 40
+    assert not crawl.faults, _say(crawl)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("tag", ["tokens", "uploads", "comparisons"])
+def test_pages_of_the_api_with_everything_unfolded(crawl: Crawl, tag: str) -> None:
+    crawl.page.goto(f"/docs/api/{tag}/")
+    crawl.page.get_by_role("button", name="Unfold all").click()
+    crawl.page.locator("details.operation:not([open])").first.wait_for(state="detached")
+    crawl.look(f"/docs/api/{tag}/ unfolded")
+    assert crawl.audits == len(SCHEMES) * len(SIZES)
     assert not crawl.faults, _say(crawl)
 
 

@@ -1,4 +1,4 @@
-"""The page of the API's operations, in a browser: under the policy, with a session and a token."""
+"""Swagger UI, /docs/api/try/, in a browser: under the policy, with a session and a token."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def test_the_page_calls_with_the_session_and_with_a_token(
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto("/docs/api/")
+        page.goto("/docs/api/try/")
         expect(page.locator("[id$='-me_get']")).to_be_visible(timeout=60_000)
 
         me = _run(page, "me_get")
@@ -63,10 +63,10 @@ def test_the_page_calls_with_the_session_and_with_a_token(
 
 
 def test_the_page_needs_a_log_in_and_has_its_files(client_of: Callable[[str], Client]) -> None:
-    assert Client().get("/docs/api/").status_code == 302
+    assert Client().get("/docs/api/try/").status_code == 302
     client = client_of("viewer")
-    html = client.get("/docs/api/").content.decode()
-    for name in ("ninja/swagger-ui.css", "ninja/swagger-ui-bundle.js", "js/api_docs.js"):
+    html = client.get("/docs/api/try/").content.decode()
+    for name in ("ninja/swagger-ui.css", "ninja/swagger-ui-bundle.js", "js/api_try.js"):
         assert f"/static/{name}" in html
         assert finders.find(name)
         assert client.get(f"/static/{name}").status_code == 200
@@ -76,13 +76,16 @@ def test_the_page_needs_a_log_in_and_has_its_files(client_of: Callable[[str], Cl
 @pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("language", "title", "document"),
-    [("en", "API operations", "openapi.json"), ("ko", "API 작업", "openapi.json?language=ko")],
+    [
+        ("en", "Try requests", "openapi.json"),
+        ("ko", "요청 실행해 보기", "openapi.json?language=ko"),
+    ],
 )
 def test_the_page_speaks_both_languages(
     client_of: Callable[[str], Client], language: str, title: str, document: str
 ) -> None:
     client = client_of("viewer")
-    html = client.get("/docs/api/", headers={"Accept-Language": language}).content.decode()
+    html = client.get("/docs/api/try/", headers={"Accept-Language": language}).content.decode()
     assert f"<h1>{title}</h1>" in html
     assert f'data-document="/api/v1/{document}"' in html
     assert f'href="/api/v1/{document.partition("?")[0]}"' in html
@@ -122,7 +125,7 @@ def test_swagger_ui_speaks_korean(
     with _opened(browser, live_server.url, user_in("operator")) as context:
         context.set_extra_http_headers({"Accept-Language": "ko"})
         page = context.new_page()
-        page.goto("/docs/api/")
+        page.goto("/docs/api/try/")
         for name in ("me_get", "aliases_put", "invocations_create"):
             operation = page.locator(f"[id$='-{name}']")
             operation.locator(".opblock-summary-control").click(timeout=60_000)
