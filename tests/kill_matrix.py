@@ -204,6 +204,7 @@ def main() -> int:
         "--act", action="append", choices=kill_catalog.ACTS, help="of the catalog, these alone"
     )
     parser.add_argument("--minutes", type=float, default=180, help="no round begins after these")
+    parser.add_argument("--first", type=int, default=1, help="begin with this round, as 97")
     parser.add_argument("--no-table", action="store_true", help="leave docs/reliability.md alone")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -177,7 +177,7 @@ def played(
     """Play the rounds that ``wanted`` allows, within its minutes; how many."""
     deadline = time.monotonic() + 60 * wanted.minutes
     count = failed = 0
-    for what in rounds:
+    for what in rounds[wanted.first - 1 :]:
         if wanted.only and ":".join(column(what)) not in wanted.only:
             continue
         if time.monotonic() > deadline:
