@@ -35,7 +35,7 @@ def register() -> None:
     )
     kinds.register(
         "budget.reached",
-        _("A part of a budget is used: 50, 80 or 100 %"),
+        _("A part of a budget is used: 50, 80 or 100\N{NO-BREAK SPACE}%"),
         ["budget.reached"],
         permission=_VIEW,
         concern=_of_budget,

@@ -42,7 +42,7 @@ def register_all() -> None:
             slot, "invocations/_button.html", permission=MAY_INVOKE, context=context, order=10
         )
     panels.register(
-        "endpoint.actions",
+        "endpoint.further",
         "invocations/_experiment_button.html",
         permission=MAY_INVOKE,
         context=_experiment_button,
@@ -55,7 +55,7 @@ def register_all() -> None:
         context=lambda request: {},
     )
     panels.register(
-        "endpoint.actions",
+        "endpoint.further",
         "invocations/_warm_button.html",
         permission=MAY_INVOKE,
         context=_warm_button,

@@ -251,7 +251,7 @@ class UploadForm(forms.Form):
         label=_("Packing"),
         help_text=_(
             "How the portal packs what is served. Stored is larger in S3 and quicker in each cold "
-            "start; automatic stores where compression would save less than 15 %."
+            "start; automatic stores where compression would save less than 15\N{NO-BREAK SPACE}%."
         ),
     )
     store = forms.ChoiceField(

@@ -171,7 +171,7 @@ def test_what_others_do_shows_on_the_page_of_a_settled_endpoint(page: Page, demo
     expect(page.get_by_label("Reason")).to_be_focused()
     assert _is_the_same(page.get_by_label("Reason"))
     assert page.evaluate("window.loaded")
-    page.get_by_role("button", name="Pause now").click()
+    page.get_by_role("button", name="Pause now", exact=True).click()
     expect(page.locator(".toasts, .callout").first).to_be_visible()
     assert Endpoint.objects.get().to_pause
 

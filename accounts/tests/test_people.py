@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import clear_url_caches, resolve
 from django.utils import timezone, translation
 
-from accounts import links, services
+from accounts import links, services, tokens
 from accounts.models import PasswordLink
 from activity.models import Event
 from core.logging import Formatter
@@ -409,3 +409,18 @@ def test_only_a_superuser_makes_or_unmakes_a_superuser(
         root.post(f"/people/{vera.pk}/superuser/", {"superuser": value})
         vera.refresh_from_db()
         assert vera.is_superuser == (value == "1")
+
+
+def test_what_cannot_be_undone_is_asked_for_twice(admin: Client, vera: User) -> None:
+    """The button that does it is behind another one, and says what comes of it."""
+    tokens.make(user=vera, name="pipeline", scopes=["read"])
+    page = admin.get(f"/people/{vera.pk}/").content.decode()
+    folded = re.findall(r'<details class="confirm">(.*?)</details>', page, re.S)
+    outside = re.sub(r'<details class="confirm">.*?</details>', "", page, flags=re.S)
+    deactivation = next(one for one in folded if 'name="active"' in one)
+    assert "1 token is revoked for good" in deactivation
+    assert "Deactivate viewer-user" in deactivation
+    revocation = next(one for one in folded if "/revoke/" in one)
+    assert "What uses it stops at once." in revocation
+    assert 'name="active"' not in outside
+    assert "/revoke/" not in outside

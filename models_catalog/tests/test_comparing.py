@@ -119,3 +119,22 @@ def test_two_ticked_versions_lead_to_their_comparison(client_of: Callable[[str],
         assert led(query) == "/models/digits/"
     said = "Choose two versions to compare."
     assert said in client.get("/models/digits/compare/", follow=True).content.decode()
+
+
+def test_a_long_note_is_shown_by_its_beginning_and_whole_on_request(
+    db: None, client_of: Callable[[str], Client]
+) -> None:
+    client = client_of("viewer")
+    note = "Learning rate 0.01 until epoch 30. " * 20
+    made("digits", 1, note="Short.")
+    made("digits", 2, note=note.strip())
+    page = client.get("/models/digits/v1/compare/?with=digits:2").content.decode()
+    assert re.search(r"<td[^>]*>\s*Short\.\s*</td>", page)
+    folded = re.search(r'<details class="long">(.*?)</details>', page, re.S)
+    assert folded
+    summary, _, whole = folded[1].partition("</summary>")
+    assert note[:100] in summary
+    assert note[:200] not in summary
+    assert note.strip() in whole
+    version = client.get("/models/digits/v2/").content.decode()
+    assert '<details class="long">' in version

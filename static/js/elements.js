@@ -134,6 +134,15 @@ measure();
 window.addEventListener("resize", measure);
 document.addEventListener("htmx:afterSwap", measure);
 
+// --- what is opened stays so while its part of the page is replaced: <details id="…" data-stays-open>
+const opened = new Set();
+document.addEventListener("toggle", ({ target }) => {
+  if (target.matches?.("details[data-stays-open]")) opened[target.open ? "add" : "delete"](target.id);
+}, true);
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+});
+
 // --- filters: a choice by the pointer filters at once; by the arrow keys, a button does
 let pointed = null;
 document.addEventListener("pointerdown", (event) => { pointed = event.target; });
