@@ -62,6 +62,18 @@ def test_the_page_calls_with_the_session_and_with_a_token(
         assert not faults
 
 
+def test_a_link_of_the_reference_leads_to_its_operation(
+    browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
+) -> None:
+    with _opened(browser, live_server.url, user_in("viewer")) as context:
+        page = context.new_page()
+        page.goto("/docs/api/models/#versions_get")
+        page.locator("#versions_get").get_by_role("link", name="Try it").click()
+        block = page.locator("[id$='-versions_get']")
+        expect(block).to_be_in_viewport(timeout=60_000)
+        expect(block.get_by_role("button", name="Try it out")).to_be_in_viewport()
+
+
 def test_the_page_needs_a_log_in_and_has_its_files(client_of: Callable[[str], Client]) -> None:
     assert Client().get("/docs/api/try/").status_code == 302
     client = client_of("viewer")

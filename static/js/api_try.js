@@ -9,6 +9,12 @@ window.SwaggerUIBundle({
   docExpansion: "list",
   validatorUrl: null, // nothing of a portal is sent elsewhere
   defaultModelsExpandDepth: 0,
+  onComplete: () => {
+    // Swagger UI opens what "#/models/models_list" names, and scrolls its own box, which is not the
+    // one that scrolls here.
+    const [, tag, operation] = window.location.hash.split("/");
+    document.getElementById(`operations-${tag}-${operation}`)?.scrollIntoView();
+  },
   requestInterceptor: (request) => {
     // Without a token it is the session that calls; what changes something needs this, too.
     if (!request.headers.Authorization) { request.headers["X-CSRFToken"] = place.dataset.csrf; }
