@@ -170,6 +170,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "moments": [now, now - timedelta(hours=3), now - timedelta(days=400)],
         "digest": DIGEST,
         "long": LONG,
+        "long_note": "Trained on the pictures of the summer. " * 8,
         "many": [f"digits v{n}" for n in range(1, 151)],
         "notices": [
             Message(constants.SUCCESS, "digits v3 is deleted.", extra_tags=f"{UNDO}{here}"),

@@ -45,8 +45,10 @@ def test_the_buttons_of_an_endpoint_are_one_row_and_the_others_behind_more(
     expect(head.get_by_role("link", name="Call a model")).to_be_visible()
     expect(tear_down).to_be_hidden()
     assert _rows(buttons) == 1
+    before = more.bounding_box()
     more.click()
     expect(tear_down).to_be_visible()
+    assert more.bounding_box() == before
     tear_down.click()
     page.wait_for_url("**/teardown/")
 
