@@ -334,6 +334,10 @@ class EndpointOut(Schema):
     checked_at: datetime | None = Field(description="When SageMaker was last asked.")
     gone_at: datetime | None
     resources: list[ResourceOut]
+    notes: list[str] = Field(
+        description="Of what was just asked for: what to know of the account's quotas, each as a "
+        "sentence. Elsewhere empty."
+    )
 
 
 class VariantIn(Input):
@@ -703,7 +707,8 @@ def _created_before(request: HttpRequest, attempt: str) -> Any:
 def create(request: HttpRequest, body: EndpointIn) -> Any:
     """Create an endpoint. It serves all versions of its store that are ready, and later ones.
 
-    The answer comes at once; its creation takes minutes on AWS. Where the name is taken, in the
+    The account's quota of each type is asked before: more than it allows is refused, and `notes`
+    says what else to know of it. Its creation takes minutes on AWS. Where the name is taken, in the
     portal or in the AWS account, it is 409 `conflict`.
     """
     with _refusals_told():
@@ -1108,8 +1113,7 @@ def _scheduled(one: ScheduledLimits) -> dict[str, Any]:
 
 
 def _scaled(request: HttpRequest, name: str, limits: Limits | None) -> Any:
-    _act(request, name, scaling.set_scaling, limits=limits)
-    return Status(202, _tagged(request, _endpoint(name)))
+    return _noted(request, name, _act(request, name, scaling.set_scaling, limits=limits))
 
 
 @operation(
@@ -1189,10 +1193,10 @@ def undo_teardown(request: HttpRequest, name: str) -> Any:
     return Status(202, _tagged(request, _endpoint(name)))
 
 
-def _act(request: HttpRequest, name: str, service: Callable[..., Any], **values: Any) -> None:
+def _act(request: HttpRequest, name: str, service: Callable[..., Any], **values: Any) -> Any:
     """Have a service act on an endpoint for the caller, who may say which state they saw."""
     with _refusals_told():
-        service(
+        return service(
             endpoint=_endpoint(name),
             actor=_caller(request).user,
             require=lambda row: etags.require_match(request, *_parts(row)),
@@ -1230,8 +1234,14 @@ def _refusals_told() -> Iterator[None]:
 
 
 def _changed(request: HttpRequest, name: str, change: services.SettingsChange) -> Any:
-    _act(request, name, services.request_change, change=change)
-    return Status(202, _tagged(request, _endpoint(name)))
+    return _noted(request, name, _act(request, name, services.request_change, change=change))
+
+
+def _noted(request: HttpRequest, name: str, row: Endpoint) -> Any:
+    """The endpoint as it is now, with what is to be known of what was just asked for."""
+    endpoint = _endpoint(name)
+    endpoint.quota_notes = row.quota_notes
+    return Status(202, _tagged(request, endpoint))
 
 
 def _policy(given: PolicyIn | None) -> policies.DeploymentPolicy | None:
@@ -1302,6 +1312,7 @@ def _all_shown(endpoints: Sequence[Endpoint]) -> list[dict[str, Any]]:
             "spent": _spent(spent[row.pk]),
             "calls_today": asdict(calls[row.pk]),
             "progress": _progress(progress.get(row.pk)),
+            "notes": list(row.quota_notes),
         }
         for row in endpoints
     ]

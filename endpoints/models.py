@@ -1,6 +1,6 @@
 """Endpoints with the SageMaker resources that they own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -503,6 +503,8 @@ class Endpoint(OldStatus, Leased):
 
     #: What was done to the image that was asked for just now (images.py); unsaved.
     image_note = ""
+    #: What to know of the account's quotas after it was asked for, each a sentence; not stored.
+    quota_notes: Sequence[str] = ()
     #: When it was called last, where a query was annotated with it (last_calls.py).
     last_call_at: datetime | None = None
     #: When it was read, where a query was annotated with it (with_time()).

@@ -227,11 +227,13 @@ def plan_change(
     The change is requested in a transaction that is rolled back, so that the plan cannot differ
     from what is done.
     """
-    return of_change(
+    asked, note = services.asked_before(endpoint=endpoint, change=change, actor=actor)
+    found = of_change(
         endpoint,
-        lambda: services.request_change(endpoint=endpoint, change=change, actor=actor),
+        lambda: services.write_change(endpoint=endpoint, change=asked, actor=actor),
         facts_now(endpoint),
     )
+    return replace(found, notes=[*filter(None, [note]), *found.notes])
 
 
 def facts_now(endpoint: Endpoint) -> dict[str, str]:
@@ -267,11 +269,7 @@ def of_change(
         idle_hours=row.idle_hours,
         is_new=False,
         withdraws=endpoint.revision if endpoint.updating else None,
-        notes=[
-            *filter(None, [row.image_note]),
-            *_of_stores(endpoint, row),
-            *_of_quotas(calls, running, row),
-        ],
+        notes=[*_of_stores(endpoint, row), *_of_quotas(calls, running, row)],
         calls=calls,
         afterwards=afterwards,
         differs=[one for one in compared if one.before != one.after],
@@ -330,21 +328,17 @@ def _of_stores(endpoint: Endpoint, row: Endpoint) -> list[str]:
 
 def _of_quotas(calls: list[Call], running: Running, row: Endpoint) -> list[str]:
     """What to know of the quotas, where the change starts instances."""
-    if any(call.action == "UpdateEndpoint" for call in calls):
-        return quotas.notes(row.requested.parts)
-    before = {one.name: one.instance_count for one in running.parts}
-    more = [
-        replace(one, instance_count=one.instance_count - before.get(one.name, 0))
-        for one in row.requested.parts
-    ]
-    return quotas.notes(tuple(one for one in more if one.instance_count > 0)) if calls else []
+    if not calls:
+        return []
+    anew = any(call.action == "UpdateEndpoint" for call in calls)
+    return quotas.notes(quotas.started(running.parts, row.requested.parts, anew=anew))
 
 
 def plan_scaling(*, endpoint: Endpoint, limits: Limits | None, actor: User | None) -> EndpointPlan:
     """What `scaling.set_scaling` would do. Raises what that raises; changes nothing."""
     running, earlier = endpoint.running, endpoint.limits
     with transaction.atomic():
-        row = scaling.set_scaling(endpoint=endpoint, limits=limits, actor=actor)
+        row = scaling.write_scaling(endpoint=endpoint, limits=limits, actor=actor)
         settled = row.scaling in (Endpoint.Scaling.ON, Endpoint.Scaling.OFF)
         calls = [] if settled else scaling_calls(row)
         transaction.set_rollback(True)
@@ -364,6 +358,7 @@ def plan_scaling(*, endpoint: Endpoint, limits: Limits | None, actor: User | Non
         afterwards=[],
         differs=[compared] if now != then else [],
         stays=[compared] if now == then else [],
+        notes=quotas.notes(scaling.at_most(running, limits)) if calls else [],
         prices=known,
         before=known.cost(running.instance_type, running.instance_count),
         after=known.cost(running.instance_type, count),

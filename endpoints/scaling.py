@@ -15,8 +15,10 @@ from core import clock
 from core.errors import CONFLICT
 from core.jobs import enqueue_on_commit
 from core.sentences import phrase
+from endpoints import quotas
 from endpoints.limits import MOST_SCHEDULED, Limits, ScheduledLimits, known_zone
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, Running
+from endpoints.variants import ALONE, ProductionVariant, Variants
 from endpoints.working_hours import HoursError
 
 #: A day, in seconds: a longer cooldown is a mistake.
@@ -26,7 +28,6 @@ HIGHEST_TARGET = 1_000_000
 _PAUSED = (Endpoint.Scaling.PAUSED,)
 
 
-@transaction.atomic
 def set_scaling(
     *,
     endpoint: Endpoint,
@@ -38,8 +39,30 @@ def set_scaling(
 
     ``require`` is called with the locked row before anything is changed, and may raise. Idempotent.
     Raises ValidationError, with nothing changed: by field, or with the code CONFLICT where the
-    endpoint is torn down, is being torn down, or does not serve yet.
+    endpoint is torn down, is being torn down, or does not serve yet. ``quota_notes`` has what to
+    know where the account may not run the most instances.
     """
+    running = endpoint.running
+    row = write_scaling(endpoint=endpoint, limits=limits, actor=actor, require=require)
+    row.quota_notes = quotas.warnings(at_most(running, limits))
+    return row
+
+
+def at_most(running: Running, limits: Limits | None) -> Variants:
+    """The instances that autoscaling may start beside those that run."""
+    more = 0 if limits is None else limits.highest - running.instance_count
+    return (ProductionVariant(ALONE, running.instance_type, more),) if more > 0 else ()
+
+
+@transaction.atomic
+def write_scaling(
+    *,
+    endpoint: Endpoint,
+    limits: Limits | None,
+    actor: User | None,
+    require: Callable[[Endpoint], None] | None = None,
+) -> Endpoint:
+    """`set_scaling` without a question to AWS."""
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if require is not None:
         require(row)

@@ -27,6 +27,7 @@ from endpoints import (
     images,
     looks,
     policies,
+    quotas,
     sagemaker,
     warm_ups,
 )
@@ -98,6 +99,9 @@ def create_endpoint(
     the user who answers for it; empty: ``actor``. ``image`` and ``role_arn`` are others than those
     of the settings (images.py, roles.py).
 
+    The account's quotas of its types are asked before: where one is too small for it, it is
+    refused, and ``quota_notes`` has what else to know of them.
+
     Raises ValidationError, by field, for what the user can put right (its code is CONFLICT where
     the name is taken), and of no field for a setting of the portal that is wrong; an AwsError where
     the account could not be asked whether the name is free. Raises ChangeNotAllowed where ``actor``
@@ -118,6 +122,7 @@ def create_endpoint(
         owner=owner,
         actor=actor,
     )
+    notes = quotas.warnings(endpoint.requested.parts)
     try:
         with transaction.atomic():
             stores.hold(stores.chosen(store))
@@ -143,6 +148,7 @@ def create_endpoint(
     except IntegrityError:
         _refuse_taken(name)
         raise
+    endpoint.quota_notes = notes
     return endpoint
 
 
@@ -204,6 +210,7 @@ def new_endpoint(
     endpoint.revision = Endpoint.objects.next_revision(name)
     _refuse_taken(name)
     _check_free_in_account(name)
+    quotas.check((), endpoint.requested.parts)
     found = images.chosen(image) if other_image else images.preset()
     endpoint.image, endpoint.image_note = found.image, found.note
     return endpoint
@@ -447,13 +454,35 @@ def request_change(
     Raises NotPermitted where ``actor`` may not write to the store before, or to the one after.
     Raises an AwsError where ECR could not be asked for another image (images.py).
     """
+    change, note = asked_before(endpoint=endpoint, change=change, actor=actor)
+    running = endpoint.running.parts
+    row = write_change(endpoint=endpoint, change=change, actor=actor, require=require)
+    row.image_note = note
+    if row.updating:
+        wanted = row.requested.parts
+        row.quota_notes = quotas.warnings(quotas.started(running, wanted, anew=not row.count_alone))
+    return row
+
+
+def asked_before(
+    *, endpoint: Endpoint, change: SettingsChange, actor: User | None
+) -> tuple[SettingsChange, str]:
+    """Ask AWS of a change what takes seconds, before its row is locked; with a note of the image.
+
+    Raises as `request_change`.
+    """
     note = ""
     if change.image not in (None, endpoint.image) and change.back_to is None and may_choose(actor):
-        found = images.chosen(change.image or "")  # before the row is locked: it may take seconds
+        found = images.chosen(change.image or "")
         change, note = replace(change, image=found.image), found.note
-    row = _request_change(endpoint=endpoint, change=change, actor=actor, require=require)
-    row.image_note = note
-    return row
+    serving = endpoint.revisions.filter(state=Revision.State.SERVING).first()
+    if serving is not None and endpoint.may_be_changed:
+        try:
+            wanted = _wanted_parts(endpoint, serving, change)
+        except ValidationError:  # it is told when the row is locked, in its turn
+            wanted = ()
+        quotas.check(serving.size.parts, wanted)
+    return change, note
 
 
 def may_choose(actor: User | None) -> bool:
@@ -462,13 +491,14 @@ def may_choose(actor: User | None) -> bool:
 
 
 @transaction.atomic
-def _request_change(
+def write_change(
     *,
     endpoint: Endpoint,
     change: SettingsChange,
     actor: User | None,
-    require: Callable[[Endpoint], None] | None,
+    require: Callable[[Endpoint], None] | None = None,
 ) -> Endpoint:
+    """`request_change` of what was `asked_before`."""
     row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
     if require is not None:
         require(row)

@@ -162,7 +162,9 @@ def new_endpoint(request: HttpRequest) -> HttpResponse:
             if _PLAN in request.POST:
                 plan = planning.plan_creation(**form.asked, actor=user)
             else:
-                return redirect(services.create_endpoint(**form.asked, actor=user))
+                made = services.create_endpoint(**form.asked, actor=user)
+                _tell_quotas(request, made)
+                return redirect(made)
         except ValidationError as error:
             form.add_error(None, error)
         except services.ChangeNotAllowed as refusal:
@@ -471,6 +473,7 @@ def change(request: HttpRequest, pk: int) -> HttpResponse:
                 plan = planning.plan_change(endpoint=endpoint, change=wanted, actor=user)
             else:
                 row = services.request_change(endpoint=endpoint, change=wanted, actor=user)
+                _tell_quotas(request, row)
                 if _is_other(row, endpoint):
                     return redirect(endpoint)
                 said = _("It is so already: change the type, the number, the image or an option.")
@@ -513,6 +516,11 @@ def weights(request: HttpRequest, pk: int) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     return redirect(endpoint)
+
+
+def _tell_quotas(request: HttpRequest, row: Endpoint) -> None:
+    for said in row.quota_notes:
+        messages.warning(request, said)
 
 
 def _images_asked_for(request: HttpRequest) -> images.ImageList | None:
@@ -651,7 +659,8 @@ def scaling_of(request: HttpRequest, pk: int) -> HttpResponse:
             if _PLAN in request.POST:
                 plan = planning.plan_scaling(endpoint=endpoint, limits=form.limits, actor=user)
             else:
-                scaling.set_scaling(endpoint=endpoint, limits=form.limits, actor=user)
+                row = scaling.set_scaling(endpoint=endpoint, limits=form.limits, actor=user)
+                _tell_quotas(request, row)
                 return redirect(endpoint)
         except ValidationError as error:
             form.add_error(None, error)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from client.tests.conftest import Ran
-from client.tests.fake_portal import FakePortal, Says, problem
+from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
 from mme_client import Portal
 
 Mme = Callable[..., Ran]
@@ -251,3 +251,23 @@ def test_the_library_gives_records(fake: FakePortal) -> None:
         assert (count.after, stays.name, stays.before) == ("2", "image", "i:1")
         assert [one.afterwards for one in plan.calls] == [False, False, True]
         assert (plan.estimate, plan.document) == (ESTIMATE, CHANGE)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("deploy", "demo"),
+        ("endpoint", "update", "demo", "--count", "2"),
+        ("endpoint", "scale", "demo", "--min", "1", "--max", "3", "--target", "50"),
+    ],
+)
+def test_what_to_know_of_quotas_is_told_without_a_plan(
+    mme: Mme, fake: FakePortal, command: tuple[str, ...]
+) -> None:
+    said = "Your account may run 1 of ml.m5.large for endpoints."
+    document = EXAMPLES["endpoints_update"]["202"] | {"notes": [said]}
+    fake.answers = [Says(202, document=document)]
+    ran = mme(*command, url=fake.url, token="t")
+    assert ran.code == 0, ran.err
+    assert said in ran.err
+    assert said not in ran.out

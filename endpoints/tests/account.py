@@ -103,7 +103,7 @@ class Account:
         self.policy: DeploymentPolicy | None = None  # that of the last update
         self.scaled_variants: dict[str, str] = {}
         self.activities: dict[str, list[autoscaling.Activity]] = {}
-        self.quotas: dict[str, int] | None = None  # by instance type
+        self._quotas: dict[str, int] | None = None
         self.alarms: dict[str, ListedAlarm] = {}
         self.log_groups: dict[str, LogGroup] = {}
         self.staged: dict[str, StoredObject] = {}
@@ -111,6 +111,16 @@ class Account:
         self.clock = itertools.count()
         self._since = self._now()
         self.tags: dict[str, Mapping[str, str]] = {}  # by ARN
+
+    @property
+    def quotas(self) -> dict[str, int] | None:
+        """How many the account may run, by instance type; None: that may not be asked."""
+        return self._quotas
+
+    @quotas.setter
+    def quotas(self, given: dict[str, int] | None) -> None:
+        self._quotas = given
+        quotas.forget()
 
     def install(self, monkeypatch: Any) -> None:
         """Take the gateway's place."""

@@ -1,14 +1,22 @@
 """What a plan says of the account's quotas."""
 
+import threading
+from collections.abc import Callable
+
 import pytest
 from botocore.stub import Stubber
+from django.core.exceptions import ValidationError
+from django.test import Client
 
 from core import aws, errors
-from endpoints import planning, quotas
+from endpoints import planning, quotas, services
 from endpoints.models import Endpoint
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account
+from endpoints.tests.test_endpoints_api import DEMO, PATH, Api, api
+from endpoints.variants import ProductionVariant
 
+__all__ = ["api"]
 LARGE = "ml.m5.large"
 
 
@@ -44,6 +52,115 @@ def test_what_cannot_be_read_is_told(serving: Endpoint, account: Account) -> Non
     account.quotas = {}
     plan = planning.plan_creation(name="other", instance_type=LARGE, actor=None)
     assert plan.notes[-1] == "AWS tells no quota of ml.m5.large for endpoints."
+
+
+TOO_MANY = "Your account may run 2 of ml.m5.large for endpoints, and these are 3."
+
+
+def test_more_than_the_account_may_run_is_refused(
+    serving: Endpoint, account: Account, client_of: Callable[[str], Client], api: Api
+) -> None:
+    account.quotas = {LARGE: 2}
+    asked = {"name": "other", "instance_type": LARGE, "instance_count": 3}
+    for make in (services.create_endpoint, planning.plan_creation):
+        with pytest.raises(ValidationError, match=TOO_MANY):
+            make(**asked, actor=None)
+    change = SettingsChange(instance_count=3)
+    for change_it in (services.request_change, planning.plan_change):
+        with pytest.raises(ValidationError, match=TOO_MANY):
+            change_it(endpoint=serving, change=change, actor=None)
+    status, said = api.ask("POST", PATH, asked)
+    assert (status, list(said["errors"])) == (422, ["instance_count"])
+    assert api.ask("PATCH", DEMO, {"instance_count": 3})[0] == 422
+    page = client_of("operator").post("/endpoints/new/", asked)
+    assert (page.status_code, TOO_MANY in page.content.decode()) == (400, True)
+    assert [one.name for one in Endpoint.objects.all()] == ["demo"]
+    assert Endpoint.objects.get().settled
+    two = (ProductionVariant("a", LARGE, 2), ProductionVariant("b", LARGE, 1))
+    with pytest.raises(ValidationError, match=TOO_MANY) as refused:
+        services.create_endpoint(name="other", variants=two, actor=None)
+    assert list(refused.value.message_dict) == ["variants"]
+
+
+def test_what_aws_has_raised_meanwhile_is_not_refused(db: None, account: Account) -> None:
+    account.quotas = {LARGE: 1}
+    planning.plan_creation(name="demo", instance_type=LARGE, actor=None)
+    account._quotas = {LARGE: 3}  # which nobody here was told of
+    made = services.create_endpoint(name="demo", instance_type=LARGE, instance_count=3, actor=None)
+    assert made.quota_notes == []
+
+
+def test_fewer_are_not_refused_whatever_the_quota_is(
+    db: None, account: Account, settle: Callable[[Endpoint], Endpoint]
+) -> None:
+    endpoint = settle(
+        services.create_endpoint(name="demo", instance_type=LARGE, instance_count=3, actor=None)
+    )
+    account.quotas = {LARGE: 1}
+    services.request_change(endpoint=endpoint, change=SettingsChange(instance_count=2), actor=None)
+
+
+def test_what_runs_besides_makes_a_warning_on_each_way(
+    serving: Endpoint, account: Account, client_of: Callable[[str], Client], api: Api
+) -> None:
+    account.quotas = {LARGE: 1}
+    status, made = api.ask("POST", PATH, {"name": "second", "instance_type": LARGE})
+    assert status == 201, made
+    (note,) = made["notes"]
+    assert "With these there would be 2, which SageMaker will refuse" in note
+    assert api.ask("GET", f"{PATH}/second")[1]["notes"] == []
+    client = client_of("operator")
+    asked = {"name": "third", "instance_type": LARGE, "instance_count": 1}
+    page = client.post("/endpoints/new/", asked, follow=True).content.decode()
+    assert "With these there would be 2, which SageMaker will refuse" in page
+    # Another environment starts as many again beside those that serve.
+    change = {"options": {"startup_timeout_s": 600}}
+    status, changed = api.ask("PATCH", DEMO, change)
+    assert (status, len(changed["notes"])) == (202, 1), changed
+
+
+def test_autoscaling_is_warned_of_what_it_may_not_start(
+    serving: Endpoint, account: Account, api: Api
+) -> None:
+    account.quotas = {LARGE: 2}
+    limits = {"min_instances": 1, "max_instances": 3, "calls_per_minute": 50}
+    status, plan = api.ask("POST", f"{DEMO}/scaling/plan", limits)
+    assert "there would be 3" in plan["notes"][0]
+    status, scaled = api.ask("PUT", f"{DEMO}/scaling", limits)
+    assert (status, plan["notes"]) == (202, scaled["notes"])
+
+
+def test_who_may_not_ask_is_told_and_goes_on(serving: Endpoint, api: Api) -> None:
+    status, made = api.ask("POST", PATH, {"name": "second", "instance_type": LARGE})
+    assert status == 201
+    assert made["notes"] == [
+        "The quota of ml.m5.large could not be read: Service Quotas may not be asked."
+    ]
+
+
+def test_nobody_waits_long_for_service_quotas_and_they_are_asked_once(
+    serving: Endpoint, monkeypatch: pytest.MonkeyPatch, api: Api
+) -> None:
+    answered, asked = threading.Event(), []
+
+    def hang(instance_type: str) -> int:
+        asked.append(instance_type)
+        assert answered.wait(30)
+        return 7
+
+    monkeypatch.setattr(quotas, "limit_of", hang)
+    monkeypatch.setattr(quotas, "WAITS_S", 0.05)
+    quotas.forget()
+    status, made = api.ask("POST", PATH, {"name": "second", "instance_type": LARGE})
+    assert status == 201
+    assert "Service Quotas did not answer within" in made["notes"][0]
+    api.ask("POST", PATH, {"name": "third", "instance_type": LARGE})
+    under_way = quotas._under_way[LARGE]
+    answered.set()
+    assert under_way.result(30).limit == 7
+    monkeypatch.setattr(quotas, "WAITS_S", 4.0)
+    assert api.ask("POST", PATH, {"name": "fourth", "instance_type": LARGE})[1]["notes"] == []
+    assert asked == [LARGE]
 
 
 def test_what_service_quotas_answers() -> None:

@@ -1206,7 +1206,10 @@ class CallsToday(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint(Record):
-    """An endpoint as it was asked for, and as it was last seen."""
+    """An endpoint as it was asked for, and as it was last seen.
+
+    ``notes``: of what was just asked for, what to know of the account's quotas; else empty.
+    """
 
     name: str
     revision: int
@@ -1255,6 +1258,7 @@ class Endpoint(Record):
     checked_at: datetime | None
     gone_at: datetime | None
     resources: list[Resource]
+    notes: list[str]
 
     def wait(
         self, *, timeout: float | None = None, seen: Callable[[Endpoint], None] | None = None

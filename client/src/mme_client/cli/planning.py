@@ -10,7 +10,7 @@ from mme_client.cli.words import _
 
 if TYPE_CHECKING:
     from mme_client.cli.terminal import Terminal
-    from mme_client.records import Cost, EndpointPlan, PlannedCall
+    from mme_client.records import Cost, Endpoint, EndpointPlan, PlannedCall
 
 
 def check(*, plan: bool, wait: bool) -> None:
@@ -44,6 +44,12 @@ def show(terminal: Terminal, plan: EndpointPlan, *, is_new: bool) -> None:
     for one in plan.notes:
         terminal.line(one)
     terminal.line(plan.estimate)
+
+
+def tell(terminal: Terminal, endpoint: Endpoint) -> None:
+    """Note what is to be known of what was just asked for, as its plan would have said."""
+    for one in endpoint.notes:
+        terminal.note(one)
 
 
 def idle(hours: int | None) -> str:

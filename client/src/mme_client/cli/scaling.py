@@ -58,6 +58,7 @@ def scale(
             endpoint = portal.endpoints.scale_off(name)
         else:
             endpoint = portal.endpoints.scale(name, **limits)
+        planning.tell(terminal, endpoint)
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
             with terminal.goes_on(said.format(name=name)):

@@ -88,6 +88,7 @@ def deploy(
             owner=owner,
             reason=reason,
         )
+        planning.tell(terminal, endpoint)
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
             endpoint = _waited(terminal, endpoint, said.format(name=name))
@@ -286,6 +287,7 @@ def _ends_idle(endpoint: Endpoint) -> str:
 
 
 def _changed(terminal: Terminal, portal: Portal, endpoint: Endpoint, *, wait: bool) -> None:
+    planning.tell(terminal, endpoint)
     if wait:
         said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
         with terminal.goes_on(said.format(name=endpoint.name)), terminal.steps() as step:
