@@ -646,6 +646,12 @@ class EndpointWait(Parameters):
     )  # fmt: skip
 
 
+class ExtendParameters(Parameters):
+    """How much longer an endpoint runs."""
+
+    day: bool = Field(False, description="A day longer, in place of two hours.")
+
+
 class OthersOut(Schema):
     """The endpoints in the AWS account that are not the portal's, as last seen."""
 
@@ -864,7 +870,8 @@ def set_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
     """Give an endpoint working hours, other ones, or none.
 
     Outside of them it is paused: it is in SageMaker no more, and is made again under its name when
-    they begin. The portal tells of it an hour before. Who may tear down no endpoint may give them
+    they begin. The portal tells of it an hour before, and of the first pause by other hours a day
+    before. Who may tear down no endpoint may give them
     to their own alone.
     """
     _act(request, name, pausing.set_hours, hours=body.hours, zone=body.zone)
@@ -935,9 +942,10 @@ def preview_resume(request: HttpRequest, name: str) -> Any:
     router, "POST", "/endpoints/{name}/extend", id="endpoints_extend", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
 )  # fmt: skip
-def extend(request: HttpRequest, name: str) -> Any:
+def extend(request: HttpRequest, name: str, query: Query[ExtendParameters]) -> Any:
     """Keep it running two hours longer this once; without working hours it is 409 `conflict`."""
-    _act(request, name, pausing.extend)
+    longer = pausing.A_DAY if query.day else pausing.LONGER
+    _act(request, name, pausing.extend, longer=longer)
     return _tagged(request, _endpoint(name))
 
 

@@ -190,6 +190,10 @@ TEMPLATES: Final = {
     "endpoint.pauses_in_an_hour": _(
         "The endpoint %(name)s is paused within an hour, at %(at)s. Calls to it fail then."
     ),
+    "endpoint.pauses_first": _(
+        "The endpoint %(name)s has other working hours: it is paused for the first time by them at "
+        "%(at)s. Calls to it fail then."
+    ),
     "endpoint.pause_postponed": _("The endpoint %(name)s runs on until %(at)s."),
     "endpoint.pause_requested": _("Requested to pause the endpoint %(name)s."),
     "endpoint.paused_by_hours": _("The working hours of the endpoint %(name)s are over."),

@@ -244,6 +244,13 @@ class Endpoint(OldStatus, Leased):
         DAY = "day", _("A day before")
         HOUR = "hour", _("An hour before")
 
+    class FirstPause(models.TextChoices):
+        """How far the first pause is after its working hours were set or changed."""
+
+        NONE = "", _("No such pause")
+        TO_TELL = "to_tell", _("To be told of")
+        TOLD = "told", _("Told of")
+
     PORTAL_STATES = frozenset(
         {State.REQUESTED, State.DELETED_OUTSIDE, State.PAUSED, State.GONE, State.UNRECOGNIZED}
     )
@@ -386,6 +393,9 @@ class Endpoint(OldStatus, Leased):
     )
     pause_told = models.BooleanField(
         default=False, db_default=False, help_text="It was told that it is paused within an hour."
+    )
+    first_pause = models.CharField(
+        max_length=7, choices=FirstPause, blank=True, default="", db_default=""
     )
     resumes_at = models.DateTimeField(
         null=True, blank=True, help_text="When it resumes; none: when somebody resumes it."
@@ -703,6 +713,12 @@ class Endpoint(OldStatus, Leased):
     def pauses_soon(self) -> bool:
         """Whether somebody was told that it is paused within an hour."""
         return self.may_pause and self.pause_told and self.pauses_at is not None
+
+    @property
+    def pauses_first(self) -> bool:
+        """Whether somebody was told of its first pause by other working hours, within a day."""
+        told = self.first_pause == self.FirstPause.TOLD and not self.pauses_soon
+        return told and self.may_pause and not self.to_pause and self.pauses_at is not None
 
     @property
     def limits(self) -> "Limits | None":

@@ -3,7 +3,9 @@
 While it is paused there is no endpoint in SageMaker, so that no instance costs money. Its config
 and its model stay, which cost nothing, so that resuming is one call that makes it again under its
 name.
-The portal tells an hour before it pauses one by its hours. Where it did not run then, it tells
+The portal tells an hour before it pauses one by its hours, and a day before the first pause after
+they were set or changed: who answers for it may not know of them. Later ones come each evening, and
+a warning a day before each would be read by nobody. Where it did not run then, it tells
 late and waits for an hour: none is paused that was not told of.
 """
 
@@ -33,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 #: How much longer one runs with a click, and one that was resumed outside of its hours.
 LONGER = timedelta(hours=2)
+#: The first pause after hours were set or changed is told of so long before, and put off by so
+#: much with a click.
+A_DAY = timedelta(days=1)
 #: It is told of so long before.
 WARNED = timedelta(hours=1)
 #: A warning so late is still one of an hour: beat sweeps each minute.
@@ -69,7 +74,8 @@ def set_hours(
         row.resumes_at = given.opens_after(now) if given is not None else None
     else:
         _plan_pause(row, now)
-    row.save(update_fields=["hours", "hours_zone", *_PLANNED])
+    row.first_pause = _FIRST.NONE if given is None else _FIRST.TO_TELL
+    row.save(update_fields=["hours", "hours_zone", "first_pause", *_PLANNED])
     facts: dict[str, Scalar] = {"name": row.name}
     if given is None:
         record(action="endpoint.hours_removed", subject=row, actor=actor, parameters=facts)
@@ -106,23 +112,31 @@ def resume_now(
 
 
 @transaction.atomic
-def extend(*, endpoint: Endpoint, actor: User | None, require: Require | None = None) -> Endpoint:
-    """Keep it running two hours longer this once; a conflict where it has no such time."""
+def extend(
+    *,
+    endpoint: Endpoint,
+    actor: User | None,
+    require: Require | None = None,
+    longer: timedelta = LONGER,
+) -> Endpoint:
+    """Keep it running so much longer this once; a conflict where it has no such time."""
     row = services.locked(endpoint, require)
     if row.pauses_at is None or row.to_pause:
         said = _("The endpoint %(name)s has no time at which it is paused. Nothing was changed.")
         raise ValidationError(said % {"name": row.name}, code=CONFLICT)
-    row.pauses_at, row.pause_told = max(row.pauses_at, clock.now()) + LONGER, False
+    row.pauses_at, row.pause_told = max(row.pauses_at, clock.now()) + longer, False
     row.save(update_fields=_PLANNED)
     facts: dict[str, Scalar] = {"name": row.name, "at": in_words(row.pauses_at)}
     record(action="endpoint.pause_postponed", subject=row, actor=actor, parameters=facts)
     return row
 
 
+_FIRST = Endpoint.FirstPause
 _PLANNED = ("pauses_at", "resumes_at", "pause_told")
 _WRITTEN = (
     *("to_pause", "made_again", "attempts", "check_after"),
     *("failure", "failure_code", "hint", "hint_code"),
+    "first_pause",
     *_PLANNED,
 )
 
@@ -201,10 +215,13 @@ def sweep() -> int:
     """
     now = clock.now()
     pauses = Q(to_pause=False, pause_told=False, pauses_at__lte=now + WARNED)
+    first = Q(to_pause=False, first_pause=_FIRST.TO_TELL, pauses_at__lte=now + A_DAY)
     due = Q(to_pause=False, pause_told=True, pauses_at__lte=now)
     resumes = Q(to_pause=True, resumes_at__lte=now)
     rows = Endpoint.objects.filter(gone_at=None, wanted=Endpoint.Wanted.PRESENT)
-    found = list(rows.filter(pauses | due | resumes).order_by("pk").values_list("pk", flat=True))
+    found = list(
+        rows.filter(pauses | first | due | resumes).order_by("pk").values_list("pk", flat=True)
+    )
     problems: list[Exception] = []
     for pk in found:
         try:
@@ -236,17 +253,23 @@ def _act(pk: int, now: datetime) -> None:
             row.save(update_fields=_PLANNED)
             return
         logger.info("endpoint %s: its working hours are over", row)
+        row.first_pause = _FIRST.NONE
         _pause(row, None, "endpoint.paused_by_hours")
     elif left <= WARNED and not row.pause_told:
         if left < WARNED - LATE:  # the portal did not run when it was to tell of it
             row.pauses_at = to_the_minute(now + WARNED + timedelta(seconds=59))
         row.pause_told = True
-        row.save(update_fields=_PLANNED)
-        facts: dict[str, Scalar] = {"name": row.name, "at": in_words(row.pauses_at)}
-        record(
-            action="endpoint.pauses_in_an_hour",
-            subject=row,
-            actor=None,
-            level=Event.Level.WARNING,
-            parameters=facts,
-        )
+        if row.first_pause:
+            row.first_pause = _FIRST.TOLD
+        row.save(update_fields=[*_PLANNED, "first_pause"])
+        _warn(row, "endpoint.pauses_in_an_hour")
+    elif left <= A_DAY and row.first_pause == _FIRST.TO_TELL:
+        row.first_pause = _FIRST.TOLD
+        row.save(update_fields=["first_pause"])
+        _warn(row, "endpoint.pauses_first")
+
+
+def _warn(row: Endpoint, code: str) -> None:
+    assert row.pauses_at is not None
+    facts: dict[str, Scalar] = {"name": row.name, "at": in_words(row.pauses_at)}
+    record(action=code, subject=row, actor=None, level=Event.Level.WARNING, parameters=facts)

@@ -47,6 +47,7 @@ _SCALED = ["endpoint.scaled", "endpoint.not_scaled"]
 _EXPIRING = [
     "endpoint.expires_in_a_day",
     "endpoint.expires_in_an_hour",
+    "endpoint.pauses_first",
     "endpoint.pauses_in_an_hour",
     "endpoint.idle_ends_in_a_day",
     "endpoint.idle_ends_in_an_hour",
@@ -59,6 +60,7 @@ _ACTS = {
     "endpoint.expires_in_an_hour": _DAY_LONGER,
     "endpoint.idle_ends_in_a_day": _IDLE_DAY_LONGER,
     "endpoint.idle_ends_in_an_hour": _IDLE_DAY_LONGER,
+    "endpoint.pauses_first": OfferedAct(_("One day longer"), "extend/day/", MAY_POSTPONE),
     "endpoint.pauses_in_an_hour": OfferedAct(_("Two hours longer"), "extend/", MAY_POSTPONE),
 }
 _EXPIRED = ["endpoint.expired", "endpoint.idle_over"]

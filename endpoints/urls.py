@@ -40,6 +40,7 @@ urlpatterns = [
     path("<int:pk>/pause/", views.pause, name="pause"),
     path("<int:pk>/resume/", views.resume, name="resume"),
     path("<int:pk>/extend/", views.extend, name="extend"),
+    path("<int:pk>/extend/day/", views.extend_by_a_day, name="extend-by-a-day"),
     path("<int:pk>/accept/", views.accept, name="accept"),
     path("<int:pk>/put-back/", views.put_back, name="put-back"),
     path("<int:pk>/postpone/", views.postpone, name="postpone"),

@@ -730,6 +730,16 @@ _RUN_LONGER = _Longer(
     ),
 )
 
+_RUN_A_DAY_LONGER = _Longer(
+    "pauses_at",
+    partial(pausing.extend, longer=pausing.A_DAY),
+    lambda: _LongerTexts(
+        _("Its working hours end:"),
+        _("One day longer"),
+        _("The endpoint runs a day longer."),
+    ),
+)
+
 
 def _longer(request: HttpRequest, pk: int, what: _Longer) -> HttpResponse:
     """Let an endpoint stay longer; a GET, to which mails lead, shows the one button for it."""
@@ -878,6 +888,13 @@ def _plan_of(
 def extend(request: HttpRequest, pk: int) -> HttpResponse:
     """Keep an endpoint running two hours longer this once."""
     return _longer(request, pk, _RUN_LONGER)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@_may_create
+def extend_by_a_day(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep an endpoint running a day longer this once."""
+    return _longer(request, pk, _RUN_A_DAY_LONGER)
 
 
 def _act(request: HttpRequest, pk: int, act: Callable[..., Endpoint], done: str) -> HttpResponse:

@@ -196,6 +196,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:pause": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:resume": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:extend": Access(OPERATOR, get=(200, 302), post=(302,)),
+    "endpoints:extend-by-a-day": Access(OPERATOR, get=(200, 302), post=(302,)),
     "endpoints:accept": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:put-back": Access(OPERATOR, get=(), post=(302,)),
     "endpoints:postpone": Access(OPERATOR, get=(200, 302), post=(302,)),

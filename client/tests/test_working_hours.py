@@ -67,6 +67,9 @@ def test_it_is_paused_and_resumed(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [problem("conflict", 409)]
     assert mme("endpoint", "extend", "demo").code == 1
     assert fake.requests[-1].target == f"{API}/extend"
+    fake.answers = [Says(document=ENDPOINT)]
+    assert mme("endpoint", "extend", "demo", "--day").code == 0
+    assert fake.requests[-1].target == f"{API}/extend?day=true"
 
 
 def test_the_state_is_said_in_both_languages(

@@ -18,6 +18,7 @@ from endpoints.tests.account import Account, Crash
 from endpoints.tests.conftest import CREATED
 from endpoints.tests.test_crashes import survive
 from endpoints.tests.test_endpoints_api import DEMO, Api
+from notices import kinds
 
 Step = Callable[[Endpoint], Endpoint]
 HOURS, ZONE = "mon-fri 08:00-19:00", "Asia/Seoul"
@@ -202,7 +203,8 @@ def test_it_is_paused_in_the_evening_and_resumed_in_the_morning(
     endpoint = pausing.set_hours(endpoint=serving, hours=HOURS, zone=ZONE, actor=None)
     evening = datetime(2026, 1, 5, 10, tzinfo=UTC)  # 19:00 in Seoul
     assert endpoint.pauses_at == evening
-    assert pausing.sweep() == 0
+    assert (pausing.sweep(), pausing.sweep()) == (1, 0)
+    assert _told(serving)[0] == "endpoint.pauses_first"  # it is less than a day away
     at(evening - timedelta(hours=1))
     assert (pausing.sweep(), pausing.sweep()) == (1, 0)
     assert _told(serving).count("endpoint.pauses_in_an_hour") == 1
@@ -218,6 +220,63 @@ def test_it_is_paused_in_the_evening_and_resumed_in_the_morning(
     endpoint = _settled(serving)
     assert endpoint.serving
     assert endpoint.pauses_at == evening + timedelta(days=1)
+
+
+def test_the_first_pause_by_other_hours_is_told_of_a_day_before(
+    serving: Endpoint, at: Callable[[datetime], None], client_of: Any
+) -> None:
+    hours = "mon-fri 00:00-24:00"
+    endpoint = pausing.set_hours(endpoint=serving, hours=hours, zone=ZONE, actor=None)
+    end = datetime(2026, 1, 9, 15, tzinfo=UTC)  # the midnight after Friday in Seoul
+    assert endpoint.pauses_at == end
+    at(end - timedelta(days=1, minutes=1))
+    assert pausing.sweep() == 0
+    at(end - timedelta(days=1))
+    assert (pausing.sweep(), pausing.sweep()) == (1, 0)
+    told = [event for event in Event.objects.about("endpoint", serving.pk) if event.parameters]
+    first = next(event for event in told if event.action == "endpoint.pauses_first")
+    assert f"for the first time by them at {end:%Y-%m-%d %H:%M} UTC" in first.sentence
+    act = kinds.act_of("endpoint.pauses_first")
+    assert act is not None
+    endpoint = Endpoint.objects.get()
+    assert (endpoint.pauses_first, endpoint.pauses_soon) == (True, False)
+    client, address = client_of("operator"), serving.get_absolute_url()
+    page = client.get(address).content.decode()
+    assert "it is paused for the first time" in page
+    assert f"{address}{act.below}" in page
+    assert client.get(f"{address}{act.below}").status_code == 200
+    client.post(f"{address}{act.below}")
+    assert Endpoint.objects.get().pauses_at == end + timedelta(days=1)
+    # Told of once: then an hour before alone, and no more after it was paused by them.
+    at(end + timedelta(hours=23))
+    assert pausing.sweep() == 1
+    at(end + timedelta(days=1))
+    assert pausing.sweep() == 1
+    assert (Endpoint.objects.get().first_pause, Endpoint.objects.get().to_pause) == ("", True)
+    assert _told(serving).count("endpoint.pauses_first") == 1
+    assert _told(serving).count("endpoint.pauses_in_an_hour") == 1
+
+
+def test_a_first_pause_in_an_hour_is_told_of_once(
+    serving: Endpoint, at: Callable[[datetime], None]
+) -> None:
+    at(datetime(2026, 1, 5, 9, 30, tzinfo=UTC))  # 18:30 in Seoul
+    pausing.set_hours(endpoint=serving, hours=HOURS, zone=ZONE, actor=None)
+    while pausing.sweep():
+        pass
+    assert "endpoint.pauses_first" not in _told(serving)
+    assert _told(serving).count("endpoint.pauses_in_an_hour") == 1
+
+
+def test_it_is_extended_by_a_day_by_the_api(
+    serving: Endpoint, user_in: Any, at: Callable[[datetime], None]
+) -> None:
+    endpoint = pausing.set_hours(endpoint=serving, hours=HOURS, zone=ZONE, actor=None)
+    evening = endpoint.pauses_at
+    assert evening is not None
+    status, said = Api(user_in("admin")).ask("POST", f"{DEMO}/extend?day=true")
+    assert status == 200, said
+    assert Endpoint.objects.get().pauses_at == evening + timedelta(days=1)
 
 
 def test_a_click_lets_it_extend_for_two_hours_more(

@@ -345,6 +345,7 @@ PAGES_ALONE: dict[str, str] = {
     "models_catalog:plan": "it changes nothing; uploads_create refuses what it would warn of",
     "models_catalog:same": "it changes nothing; a program knows which file it was sending",
     "models_catalog:restore": "it is the Undo of a button of the page Today",
+    "endpoints:extend-by-a-day": "endpoints_extend takes `day`",
     "endpoints:undo-postponed": "it is the Undo of a button; endpoints_expire sets any end date",
     "endpoints:undo-teardowns": "it is endpoints_undo_teardown for each of them",
     "endpoints:teardown-of-many": "it is endpoints_teardown for each of them",

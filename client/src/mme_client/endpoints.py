@@ -353,7 +353,8 @@ class Endpoints(Noun):
     def set_hours(self, name: str, hours: str, *, zone: str = "") -> Endpoint:
         """Give it working hours, as ``mon-fri 08:00-19:00`` in ``Asia/Seoul``, or with "" none.
 
-        Outside of them it is paused; the portal tells of it an hour before.
+        Outside of them it is paused; the portal tells of it an hour before, and of the first pause
+        by other hours a day before.
         """
         path, document = f"/endpoints/{part(name)}/hours", {"hours": hours, "zone": zone}
         answer = self._transport.call("PUT", path, document=document)
@@ -381,9 +382,13 @@ class Endpoints(Noun):
         """What ``resume`` would call in AWS, and what it costs; changes nothing."""
         return self._planned(name, "resume")
 
-    def extend(self, name: str) -> Endpoint:
-        """Keep it running two hours longer this once; a ``conflict`` without working hours."""
-        answer = self._transport.call("POST", f"/endpoints/{part(name)}/extend")
+    def extend(self, name: str, *, day: bool = False) -> Endpoint:
+        """Keep it running two hours longer this once, or a ``day``.
+
+        Without working hours it is a ``conflict``.
+        """
+        path, query = f"/endpoints/{part(name)}/extend", {"day": "true"} if day else {}
+        answer = self._transport.call("POST", path, query=query)
         return Endpoint.of(answer.document(), self._portal)
 
     def wait_paused(self, endpoint: Endpoint, *, timeout: float | None = None) -> Endpoint:

@@ -1733,13 +1733,18 @@ def endpoint_resume(
 @_command(
     changing, "extend", _("Keep it running two hours longer this once."),
     "mme endpoint extend demo",
+    "mme endpoint extend demo --day",
 )  # fmt: skip
 def endpoint_extend(
-    name: EndpointName, json: Json = False, quiet: Quiet = False, timeout: Timeout = None
+    name: EndpointName,
+    day: Annotated[bool, typer.Option("--day", help=_("A day longer."))] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    timeout: Timeout = None,
 ) -> None:
     from mme_client.cli import pausing
 
-    pausing.extend(name, json=json, quiet=quiet, timeout=timeout)
+    pausing.extend(name, day=day, json=json, quiet=quiet, timeout=timeout)
 
 
 @_command(

@@ -1450,4 +1450,5 @@ MESSAGES: dict[str, str] = {
     "No group: it is open to everybody.": "그룹 없음: 모든 사람에게 열려 있습니다.",
     "It costs now, and then no more: {cost}": "현재 비용이며 이후에는 들지 않습니다: {cost}",
     "Calls of AWS: {calls}": "AWS 호출: {calls}",
+    "A day longer.": "하루 더 실행합니다.",
 }

@@ -71,10 +71,10 @@ def resume(
         _result(terminal, endpoint)
 
 
-def extend(name: str, *, json: bool, quiet: bool, timeout: float | None) -> None:
-    """Keep an endpoint running two hours longer this once."""
+def extend(name: str, *, day: bool, json: bool, quiet: bool, timeout: float | None) -> None:
+    """Keep an endpoint running two hours longer this once, or a day."""
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        _result(terminal, portal.endpoints.extend(name))
+        _result(terminal, portal.endpoints.extend(name, day=day))
 
 
 def _result(terminal: Terminal, endpoint: Endpoint) -> None:
