@@ -30,6 +30,8 @@ from core.natural import by_name, natural_key
 Rows: TypeAlias = "QuerySet[Any] | Sequence[Any]"
 
 SORT, PAGE = "sort", "page"
+#: Rows of a page, so that as many can be ticked at once.
+PER_PAGE = 50
 #: How a table's rows are counted, see Table.
 WITH_ROWS, UP_TO_MANY = "with rows", "up to many"
 #: Rows that somebody may page through; the database would need seconds to count millions.
@@ -307,7 +309,7 @@ class Table:
         columns: Sequence[Column],
         filters: Sequence[Filter] = (),
         default_sort: str = "",
-        per_page: int = 50,
+        per_page: int = PER_PAGE,
         keep: Sequence[str] = (),
         name: str = "",
         live: str = "",

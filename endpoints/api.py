@@ -685,10 +685,11 @@ def list_endpoints(request: HttpRequest, query: Query[EndpointParameters]) -> An
         rows = rows.in_state(query.state)
     order = ("-gone_at", "-pk") if query.gone else ("-pk",)
     found = page(request, rows.whole(), query, order=order)
-    return {**found, "items": _all_shown(found["items"]), "others": _others()}
+    return {**found, "items": _all_shown(found["items"]), "others": shown_others()}
 
 
-def _others() -> dict[str, Any]:
+def shown_others() -> dict[str, Any]:
+    """What others' endpoints cost, by the last look; AWS is not asked."""
     found = beside.found()
     return {
         "endpoint_count": found.count,

@@ -17,6 +17,7 @@ from core.api.operations import operation
 from core.api.problems import Problem, of_validation_error
 from core.api.schema import Input, OneOf, Parameters, Schema
 from endpoints import budgets, prices
+from endpoints.api import OthersOut, shown_others
 from endpoints.budgets import BudgetStanding
 from endpoints.spending import Grouping, Spending, SpendingLine, month_named, spending
 
@@ -108,6 +109,9 @@ class CostReportOut(Schema):
     )
     budgets: list[BudgetOut] = Field(description="That of all endpoints comes first.")
     estimate: str = Field(description="Where the prices come from, and what they leave out.")
+    others: OthersOut = Field(
+        description="Endpoints that others made in the account: what they cost now. No sum has it."
+    )
 
 
 class BudgetParameters(Parameters):
@@ -223,6 +227,7 @@ def shown(found: Spending) -> dict[str, Any]:
         "items": [_line(one) for one in found.lines],
         "budgets": [_budget(one) for one in budgets.standings(found)],
         "estimate": found.estimate,
+        "others": shown_others(),
     }
 
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from core import charts, clock, spreadsheet, where
 from core.charts import Chart, Series
 from core.permissions import actor, require_permission
-from endpoints import budgets, prices
+from endpoints import beside, budgets, prices
 from endpoints.forms import BudgetForm
 from endpoints.models import Budget, Endpoint
 from endpoints.months import Month
@@ -41,6 +41,7 @@ def cost(request: HttpRequest) -> HttpResponse:
         "groupings": Grouping.choices,
         "empty": not found.whole.hours and not found.whole.expected,
         "is_local": where.is_local(),
+        "others": beside.found() if found.current else None,
         "budgets": budgets.standings(found),
         "may_set": request.user.has_perm(budgets.MAY_SET),
     }

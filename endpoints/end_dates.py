@@ -20,12 +20,19 @@ MOST = timedelta(days=3660)
 _MINUTE = timedelta(minutes=1)
 
 
+def most_days_for(actor: User | None) -> int:
+    """So many days from now ``actor`` may have an endpoint end at the latest; 0: no limit."""
+    if actor is None:
+        return 0
+    is_admin = actor.has_perm(MAY_TEAR_DOWN)
+    days: int = settings.ADMIN_ENDPOINT_DAYS if is_admin else settings.OPERATOR_ENDPOINT_DAYS
+    return days
+
+
 def latest_for(actor: User | None) -> datetime | None:
     """The latest end date that ``actor`` may give; None: there is no limit."""
-    days = settings.OPERATOR_ENDPOINT_DAYS
-    if not days or actor is None or actor.has_perm(MAY_TEAR_DOWN):
-        return None
-    return clock.now() + timedelta(days=days)
+    days = most_days_for(actor)
+    return clock.now() + timedelta(days=days) if days else None
 
 
 def checked(expires_at: datetime | None, *, actor: User | None) -> datetime | None:
@@ -33,7 +40,7 @@ def checked(expires_at: datetime | None, *, actor: User | None) -> datetime | No
     latest = latest_for(actor)
     if expires_at is None:
         if latest is not None:
-            raise _refused(_("Give an end date, at most %(days)s days from now."))
+            raise _refused(_("Give an end date, at most %(days)s days from now."), actor)
         return None
     now = clock.now()
     expires_at = to_the_minute(expires_at)
@@ -47,20 +54,25 @@ def checked(expires_at: datetime | None, *, actor: User | None) -> datetime | No
     if expires_at > now + MOST:
         raise ValidationError({"expires_at": _("Give an end date within the next ten years.")})
     if latest is not None and expires_at > latest + _MINUTE:
-        raise _refused(_("Give an end date at most %(days)s days from now, or ask an admin."))
+        said = _("Give an end date at most %(days)s days from now, or ask an admin.")
+        if actor is not None and actor.has_perm(MAY_TEAR_DOWN):
+            said = _("Give an end date at most %(days)s days from now.")
+        raise _refused(said, actor)
     return expires_at
 
 
-def _refused(said: str) -> ValidationError:
-    return ValidationError({"expires_at": said % {"days": settings.OPERATOR_ENDPOINT_DAYS}})
+def _refused(said: str, actor: User | None) -> ValidationError:
+    return ValidationError({"expires_at": said % {"days": most_days_for(actor)}})
 
 
 def preset_for(actor: User | None) -> datetime | None:
     """The end date of a new endpoint where ``actor`` gives none; None: it has none."""
-    if actor is None or actor.has_perm(MAY_TEAR_DOWN):
+    if actor is None:
         return None
-    most, preset = settings.OPERATOR_ENDPOINT_DAYS, settings.OPERATOR_DEFAULT_ENDPOINT_DAYS
-    days = min(filter(None, (most, preset)), default=0)
+    preset = settings.OPERATOR_DEFAULT_ENDPOINT_DAYS
+    if actor.has_perm(MAY_TEAR_DOWN):
+        preset = settings.ADMIN_DEFAULT_ENDPOINT_DAYS
+    days = min(filter(None, (most_days_for(actor), preset)), default=0)
     return to_the_minute(clock.now() + timedelta(days=days)) if days else None
 
 

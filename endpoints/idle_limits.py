@@ -17,18 +17,21 @@ NONE = 0
 
 def most_for(actor: User | None) -> int | None:
     """The most idle hours that ``actor`` may give; None: there is no limit."""
-    hours: int = settings.OPERATOR_IDLE_HOURS
-    if not hours or actor is None or actor.has_perm(MAY_TEAR_DOWN):
+    if actor is None:
         return None
-    return hours
+    is_admin = actor.has_perm(MAY_TEAR_DOWN)
+    hours: int = settings.ADMIN_IDLE_HOURS if is_admin else settings.OPERATOR_IDLE_HOURS
+    return hours or None
 
 
 def preset_for(actor: User | None) -> int | None:
     """The idle hours of a new endpoint where ``actor`` gives none; None: it has no such limit."""
-    if actor is None or actor.has_perm(MAY_TEAR_DOWN):
+    if actor is None:
         return None
-    hours = (settings.OPERATOR_IDLE_HOURS, settings.OPERATOR_DEFAULT_IDLE_HOURS)
-    return min(filter(None, hours), default=None)
+    preset = settings.OPERATOR_DEFAULT_IDLE_HOURS
+    if actor.has_perm(MAY_TEAR_DOWN):
+        preset = settings.ADMIN_DEFAULT_IDLE_HOURS
+    return min(filter(None, (most_for(actor), preset)), default=None)
 
 
 def checked(hours: int | None, *, actor: User | None) -> int | None:
@@ -45,5 +48,7 @@ def checked(hours: int | None, *, actor: User | None) -> int | None:
         raise ValidationError({"idle_hours": said % told})
     if most is not None and hours > most:
         said = _("Give at most %(hours)s idle hours, or ask an admin.")
+        if actor is not None and actor.has_perm(MAY_TEAR_DOWN):
+            said = _("Give at most %(hours)s idle hours.")
         raise ValidationError({"idle_hours": said % {"hours": most}})
     return hours

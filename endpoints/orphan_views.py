@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core import clock, errors
 from core.natural import by_name, natural_key
 from core.permissions import actor, require_permission
-from core.tables import Choice, Column, Search, Table
+from core.tables import PER_PAGE, Choice, Column, Search, Table
 from endpoints import adopting, end_dates, orphans
 from endpoints.forms import OrphansForm
 from endpoints.models import Endpoint, Orphan, OrphanLook, OrphanQuerySet, Resource
@@ -22,8 +22,10 @@ from endpoints.tabs import list_tabs
 _may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
 _may_decide = require_permission(end_dates.MAY_TEAR_DOWN, "adopt or delete what no endpoint owns")
 
-#: So many are deleted at once: their names are typed.
-MOST_AT_ONCE = 20
+#: So many are deleted at once: all that can be ticked on a page.
+MOST_AT_ONCE = PER_PAGE
+#: So many are adopted at once: AWS is asked three times for each while the page is waited for.
+MOST_ADOPTED = 20
 _OTHERS = "others"
 
 
@@ -147,9 +149,16 @@ def delete(request: HttpRequest) -> HttpResponse:
 def adopt(request: HttpRequest) -> HttpResponse:
     """Make the chosen ones the portal's own: endpoints first, as they take along what they use."""
     rows = Orphan.objects.filter(state=Orphan.State.FOUND, pk__in=_chosen(request.POST))
-    found = list(rows.order_by(*by_name("name"))[:MOST_AT_ONCE])
+    found = list(rows.order_by(*by_name("name"))[:MOST_ADOPTED])
     if not found:
         messages.info(request, _("Nothing was chosen that can be adopted."))
+    if left := rows.count() - len(found):
+        said = ngettext(
+            "%(count)s more was chosen and is as before: %(most)s are adopted at a time.",
+            "%(count)s more were chosen and are as before: %(most)s are adopted at a time.",
+            left,
+        )
+        messages.warning(request, said % {"count": left, "most": MOST_ADOPTED})
     adopted = {}
     for one in sorted(found, key=lambda row: row.kind != Resource.Kind.ENDPOINT):
         one.refresh_from_db()

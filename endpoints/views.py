@@ -22,6 +22,7 @@ from activity.models import Event
 from core import clock, errors, shared_parts, ui, where
 from core.natural import by_name
 from core.permissions import actor, require_permission
+from core.tables import PER_PAGE
 from core.ui import Tab
 from endpoints import (
     alarms,
@@ -622,12 +623,11 @@ def postpone_idle(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _say_the_limit(form: NewEndpointForm | EndDateForm, user: User) -> None:
-    if end_dates.latest_for(user) is not None:
+    if days := end_dates.most_days_for(user):
         said = _(
             "At most %(days)s days from now. The endpoint is torn down then; you are told before."
         )
-        said %= {"days": settings.OPERATOR_ENDPOINT_DAYS}
-        form.fields["expires_at"].help_text = said
+        form.fields["expires_at"].help_text = said % {"days": days}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -1047,8 +1047,8 @@ def undo_teardown(request: HttpRequest, pk: int) -> HttpResponse:
     return _act(request, pk, services.undo_teardown, said)
 
 
-#: So many are torn down at once: their names are typed.
-MOST_AT_ONCE = 20
+#: So many are torn down at once: all that can be ticked on a page.
+MOST_AT_ONCE = PER_PAGE
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -113,7 +113,9 @@ def answers(
     db: None, tmp_path: Path, settings: Any, user_in: Any, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, dict[str, Any]]:
     """What each operation answers an operator who has one row of everything, or an admin."""
-    Account().install(monkeypatch)
+    account = Account()
+    account.quotas = {"ml.m5.large": 1000}
+    account.install(monkeypatch)
     monkeypatch.setattr(aws, "cloudwatch", _NothingMeasured)
     monkeypatch.setattr(aws, "logs", _NothingMeasured)
     settings.CONTAINER_METRICS_URL = "http://pages.example/{endpoint}"

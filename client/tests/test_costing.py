@@ -47,6 +47,15 @@ def test_a_month_is_shown(mme: Mme, fake: FakePortal) -> None:
     assert "no price is known: ml.p9.huge" in ran.out
     assert "An estimate." in ran.err
     assert fake.requests[-1].target == "/api/v1/cost?by=endpoint"
+    assert "not by this portal" not in ran.err
+    others = {
+        "endpoint_count": 2, "unpriced": 0, "looked_at": "2026-11-02T00:00:00Z",
+        "cost": {"per_hour": "0.2", "per_month": "146.00", "currency": "USD"},
+    }  # fmt: skip
+    fake.answers = [Says(document=document | {"others": others})]
+    ran = mme("cost")
+    assert "2 more endpoints, not by this portal: 0.2 USD an hour" in ran.err
+    assert "0.2 USD" not in ran.out
     fake.answers = [Says(document=document)]
     assert mme("cost", "-q").out == "2.30 USD\n"
     fake.answers = [Says(document=document)]

@@ -173,7 +173,7 @@ def test_quiet_is_the_name_and_json_what_the_api_gave(
 def test_endpoints_say_when_they_end(mme: Mme, fake: FakePortal) -> None:
     endless = ENDLESS | {"name": "other"}
     fake.answers = [Says(document={"items": [ENDPOINT, endless], "next": None})]
-    heading, first, second = mme("endpoints", url=fake.url, token="t").out.splitlines()
+    heading, first, second, *_ = mme("endpoints", url=fake.url, token="t").out.splitlines()
     column = heading.index("ends")
     assert first[column:].startswith(END_IN_SEOUL)
     assert second[column : column + len(END_IN_SEOUL)].strip() == ""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from client.tests.conftest import Ran
-from client.tests.fake_portal import FakePortal, Request, Says, problem
+from client.tests.fake_portal import EXAMPLES, FakePortal, Request, Says, problem
 
 Mme = Callable[..., Ran]
 PATH = "/api/v1/orphans"
@@ -185,6 +185,28 @@ def test_the_list_of_endpoints_notes_those_of_others(mme: Mme, fake: FakePortal)
     assert json.loads(mme("endpoints", "--json").out) == page
     fake.answers = [Says(document=page | {"others": others | {"endpoint_count": 0}})]
     assert "more endpoints" not in mme("endpoints").err
+
+
+def test_the_list_of_endpoints_has_a_sum_below_it(mme: Mme, fake: FakePortal) -> None:
+    one = EXAMPLES["endpoints_update"]["202"]
+    rows = [
+        one | {"name": "a", "cost": {"per_hour": "0.115", "per_month": "83.95", "currency": "USD"}},
+        one | {"name": "b", "cost": {"per_hour": "0.46", "per_month": "80.05", "currency": "USD"}},
+        one | {"name": "c", "cost": None, "serving": True},
+        one | {"name": "d", "cost": None, "serving": False},
+    ]
+    page = {"items": rows, "next": None, "others": None}
+    fake.answers = [Says(document=page)]
+    ran = mme("endpoints", url=fake.url, token="t")
+    assert ran.out.splitlines()[-1] == (
+        "Together: 0.575 USD an hour, 164.00 USD a month; Not counted, as no price is known: 1"
+    )
+    assert len(ran.out.splitlines()) == 1 + len(rows) + 1
+    assert mme("endpoints", "--quiet").out.splitlines() == ["a", "b", "c", "d"]
+    assert json.loads(mme("endpoints", "--json").out) == page
+    assert "Together" not in mme("endpoints", "--gone").out
+    fake.answers = [Says(document=page | {"items": rows[3:]})]
+    assert "Together" not in mme("endpoints").out
 
 
 def test_all_pages_of_endpoints_are_read(mme: Mme, fake: FakePortal) -> None:

@@ -12,6 +12,7 @@ from core import errors
 from endpoints import adopting, sagemaker, services
 from endpoints.models import Endpoint, Orphan, Resource, Revision, Running
 from endpoints.options import DeploymentOptions
+from endpoints.orphan_views import MOST_ADOPTED
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account
 from endpoints.variants import ProductionVariant
@@ -238,6 +239,20 @@ def test_the_page_adopts_or_says_why_not(
     assert "demo belongs to the portal now." in answer.content.decode()
     assert not Orphan.objects.there().exists()
     assert Endpoint.objects.get().created_by == django_user_model.objects.get()
+
+
+def test_more_than_are_adopted_at_once_are_told_of(
+    account: Account, look: Any, client_of: Any
+) -> None:
+    for number in range(MOST_ADOPTED + 2):
+        account.left_behind(f"e{number:02}")
+    look()
+    endpoints = Orphan.objects.filter(kind="endpoint")
+    chosen = {"pk": [*endpoints.values_list("pk", flat=True)]}
+    answer = client_of("admin").post("/endpoints/orphans/adopt/", chosen, follow=True)
+    page = answer.content.decode()
+    assert f"2 more were chosen and are as before: {MOST_ADOPTED} are adopted at a time." in page
+    assert Endpoint.objects.count() == MOST_ADOPTED
 
 
 @pytest.mark.parametrize(

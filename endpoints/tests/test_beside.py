@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils.html import strip_tags
 
 from core import clock
@@ -154,3 +155,25 @@ def test_the_apis_list_counts_them_and_the_orphans_have_them_by_kind(
     Orphan.objects.all().delete()
     none = caller.ask("GET", "/api/v1/endpoints")[1]["others"]
     assert (none["endpoint_count"], datetime.fromisoformat(none["looked_at"])) == (0, looked_at)
+
+
+def test_what_they_cost_is_said_where_sums_leave_them_out(
+    looked_at: datetime, client: Client, user_in: Any, account: Account
+) -> None:
+    _theirs("one")
+    _theirs("two", instance_type="ml.unknown")
+    user = user_in("viewer")
+    client.force_login(user)
+    for address in ("/endpoints/cost/", "/"):
+        page = " ".join(strip_tags(client.get(address).content.decode()).split())
+        assert "In no sum here: 2 endpoints that others made in the account, 0.115 USD" in page
+        assert "Not counted: 1 endpoint whose price is not known." in page
+    assert "In no sum here" not in client.get("/endpoints/cost/?month=2026-01").content.decode()
+    status, found = Api(user).ask("GET", "/api/v1/cost")
+    assert (status, found["others"]["endpoint_count"], found["others"]["unpriced"]) == (200, 2, 1)
+    assert found["others"]["cost"]["per_hour"] == "0.115"
+    assert found["cost"] == "0.00"
+    Orphan.objects.all().delete()
+    for address in ("/endpoints/cost/", "/"):
+        assert "In no sum here" not in client.get(address).content.decode()
+    assert account.calls == 0

@@ -193,6 +193,29 @@ def test_operators_have_a_limit_where_it_is_set(
     assert _set(made, NOW + 30 * DAY, admin).expires_at == NOW + 30 * DAY
 
 
+def test_admins_have_a_limit_of_their_own_where_it_is_set(
+    serving: Endpoint, time: Clock, user_in: Callable[[str], User], settings: Any, client: Client
+) -> None:
+    settings.ADMIN_ENDPOINT_DAYS, settings.ADMIN_DEFAULT_ENDPOINT_DAYS = 30, 14
+    settings.OPERATOR_ENDPOINT_DAYS = 7
+    operator, admin = user_in("operator"), user_in("admin")
+    made = services.create_endpoint(name="second", actor=admin)
+    assert made.expires_at == NOW + 14 * DAY
+    own = services.create_endpoint(name="third", actor=operator)
+    assert own.expires_at == NOW + 7 * DAY
+    assert _set(own, NOW + 30 * DAY, admin).expires_at == NOW + 30 * DAY
+    for wrong in (NOW + 31 * DAY, None):
+        with pytest.raises(ValidationError, match="at most 30 days from now") as refused:
+            _set(own, wrong, admin)
+        assert "ask an admin" not in str(refused.value)
+    status, problem = Api(admin).ask("POST", PATH, {"name": "e", "expires_at": None})
+    assert (status, [*problem["errors"]]) == (422, ["expires_at"])
+    client.force_login(admin)
+    assert "At most 30 days from now." in client.get("/endpoints/new/").content.decode()
+    # The portal itself is not bound: it gives nothing an end date.
+    assert services.create_endpoint(name="fourth", actor=None).expires_at is None
+
+
 @pytest.mark.not_quick
 def test_operators_have_a_default_apart_from_their_limit(
     serving: Endpoint, time: Clock, user_in: Callable[[str], User], settings: Any, client: Client

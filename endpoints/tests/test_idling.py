@@ -317,6 +317,23 @@ def test_operators_have_a_limit_and_a_preset(
     assert services.create_endpoint(name="f", actor=operator).idle_hours == 24
 
 
+def test_admins_have_a_limit_and_a_preset_of_their_own(
+    serving: Endpoint, world: World, user_in: Any, settings: Any, client: Client
+) -> None:
+    settings.ADMIN_IDLE_HOURS, settings.ADMIN_DEFAULT_IDLE_HOURS = 48, 12
+    operator, admin = user_in("operator"), user_in("admin")
+    made = services.create_endpoint(name="a", actor=admin)
+    assert made.idle_hours == 12
+    assert services.create_endpoint(name="b", actor=operator).idle_hours is None
+    assert services.create_endpoint(name="c", actor=None).idle_hours is None
+    for wrong in (49, 0):
+        with pytest.raises(ValidationError, match="at most 48") as refused:
+            _set(made, wrong, admin)
+        assert "ask an admin" not in str(refused.value)
+    client.force_login(admin)
+    assert "At most 48." in client.get("/endpoints/new/").content.decode()
+
+
 @pytest.mark.not_quick
 def test_the_pages(serving: Endpoint, world: World, client_of: Callable[[str], Client]) -> None:
     admin, viewer = client_of("admin"), client_of("viewer")

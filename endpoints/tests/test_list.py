@@ -1,5 +1,6 @@
 """The list of endpoints: its columns, its filters, and its order."""
 
+import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from core import clock
+from core.tables import PER_PAGE
 from endpoints import last_calls, services, tables
 from endpoints.models import Endpoint, InstanceRun, OrphanLook, Resource
 from invocations.models import Invocation
@@ -320,16 +322,37 @@ def test_several_are_torn_down_after_their_names_were_typed(
 
 
 def test_more_than_go_at_once_are_told_of(db: None, client_of: Any) -> None:
-    chosen = [_made(f"e{number:02}").pk for number in range(23)]
+    chosen = [_made(f"e{number:02}").pk for number in range(PER_PAGE + 3)]
     gone = _made("gone", state=Endpoint.State.GONE, gone_at=timezone.now())
     Resource.objects.create(
         endpoint_id=chosen[0], kind="config", name="e00-r1", state=Resource.State.GONE
     )
     answer = client_of("admin").post("/endpoints/teardown/", {"pk": [*chosen, gone.pk]})
     page = " ".join(answer.content.decode().split())
-    assert "Tear down 20 endpoints" in page
+    assert f"Tear down {PER_PAGE} endpoints" in page
     assert "4 more of those chosen are not in this list" in page
     assert "e00-r1" not in page
+
+
+def test_all_that_a_page_shows_are_torn_down_at_once_and_that_is_undone(
+    db: None, client_of: Any, settings: Any
+) -> None:
+    settings.TEARDOWN_UNDO_S = 60
+    for number in range(PER_PAGE + 3):
+        _made(f"e{number:02}")
+    client = client_of("admin")
+    page = client.get("/endpoints/").content.decode()
+    chosen = re.findall(r'name="pk" value="(\d+)"', page)
+    assert len(chosen) == PER_PAGE
+    names = [Endpoint.objects.get(pk=pk).name for pk in chosen]
+    asked = {"pk": chosen, "typed_names": ", ".join(names)}
+    answer = client.post("/endpoints/teardown/", asked, follow=True)
+    absent = Endpoint.objects.filter(wanted=Endpoint.Wanted.ABSENT)
+    assert absent.count() == PER_PAGE
+    undo = re.search(r'action="(/endpoints/teardown/undo/\?[^"]+)"', answer.content.decode())
+    assert undo is not None, answer.content.decode()
+    client.post(html.unescape(undo[1]))
+    assert absent.count() == 0
 
 
 def test_others_have_nothing_to_tear_several_down_with(

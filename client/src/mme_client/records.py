@@ -1008,7 +1008,10 @@ class CostBudget(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class CostReport(Record):
-    """What a month cost on AWS, in UTC: an estimate. ``forecast``: at the end of the month."""
+    """What a month cost on AWS, in UTC: an estimate. ``forecast``: at the end of the month.
+
+    ``others``: what the endpoints that others made in the account cost now; no sum has it.
+    """
 
     month: str
     since: datetime
@@ -1022,6 +1025,7 @@ class CostReport(Record):
     items: list[CostItem]
     budgets: list[CostBudget]
     estimate: str
+    others: OtherEndpoints | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mme_client.cli import orphaned
 from mme_client.cli.many import csv_line
 from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import say
@@ -76,6 +77,7 @@ def _show(terminal: Terminal, found: CostReport) -> None:
         terminal.line("")
         _show_budgets(terminal, found.budgets)
     terminal.note(found.estimate)
+    orphaned.note_others(terminal, found.others)
 
 
 def budget(

@@ -1451,4 +1451,5 @@ MESSAGES: dict[str, str] = {
     "It costs now, and then no more: {cost}": "현재 비용이며 이후에는 들지 않습니다: {cost}",
     "Calls of AWS: {calls}": "AWS 호출: {calls}",
     "A day longer.": "하루 더 실행합니다.",
+    "Not counted, as no price is known: {count}": "가격을 알 수 없어 제외한 수: {count}",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from mme_client.cli import choosing, orphaned, planning, scaling, weighing
@@ -12,8 +13,11 @@ from mme_client.cli.running import WrongUse, running
 from mme_client.cli.terminal import Terminal, at, lasted, say
 from mme_client.cli.words import _
 from mme_client.errors import ProblemError
+from mme_client.records import Cost
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mme_client.portal import Portal
     from mme_client.records import Endpoint, Event, Revision, TeardownPlan
 
@@ -567,7 +571,28 @@ def endpoints(
         ]
         terminal.listed(found, headings, rows, names=[one.name for one in found])
         if not gone:
+            _total(terminal, found)
             orphaned.note_others(terminal, whole.others)
+
+
+def _total(terminal: Terminal, found: Sequence[Endpoint]) -> None:
+    """Below the table: what all that run cost together, as the foot of the page says."""
+    costs = [one.cost for one in found if one.cost is not None]
+    unpriced = sum(one.cost is None and one.serving for one in found)
+    if terminal.quiet or not (costs or unpriced):
+        return
+    parts = []
+    if costs:
+        hour = sum((Decimal(one.per_hour) for one in costs), Decimal(0))
+        month = sum((Decimal(one.per_month) for one in costs), Decimal(0))
+        whole = Cost(
+            per_hour=f"{hour.normalize():f}", per_month=str(month), currency=costs[0].currency
+        )
+        parts.append(_("Together: {cost}").format(cost=planning.told(whole)))
+    if unpriced:
+        said = _("Not counted, as no price is known: {count}")
+        parts.append(said.format(count=unpriced))
+    terminal.line("; ".join(parts))
 
 
 def _so_far(endpoint: Endpoint) -> str:
