@@ -52,7 +52,7 @@ def _listed() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _QuotaAnswer:
     """The quota of a type: ``limit`` is None where AWS tells none, or where ``error`` says why."""
 
     limit: int | None = None
@@ -61,8 +61,8 @@ class _Answer:
 
 #: Who creates or changes an endpoint waits so long for an answer, and then goes on without it.
 WAITS_S = 4.0
-_answers: Remembered[str, _Answer] = Remembered(keep_s=300, for_all=True)
-_under_way: dict[str, "Future[_Answer]"] = {}
+_answers: Remembered[str, _QuotaAnswer] = Remembered(keep_s=300, for_all=True)
+_under_way: dict[str, "Future[_QuotaAnswer]"] = {}
 _lock = threading.Lock()
 
 
@@ -71,7 +71,7 @@ def forget() -> None:
     _answers.clear()
 
 
-def _asked(instance_type: str, *, again: bool = False) -> _Answer:
+def _asked(instance_type: str, *, again: bool = False) -> _QuotaAnswer:
     """The answer of a few minutes ago; with ``again``, or where there is none, a new one."""
     if again:
         forget()
@@ -87,14 +87,14 @@ def _asked(instance_type: str, *, again: bool = False) -> _Answer:
         return future.result(WAITS_S)
     except TimeoutError:
         said = phrase("Service Quotas did not answer within %(seconds)s s.", seconds=int(WAITS_S))
-        return _Answer(error=errors.Throttled(said))
+        return _QuotaAnswer(error=errors.Throttled(said))
 
 
-def _ask(instance_type: str, future: "Future[_Answer]") -> None:
+def _ask(instance_type: str, future: "Future[_QuotaAnswer]") -> None:
     try:
-        answer = _Answer(limit_of(instance_type))
+        answer = _QuotaAnswer(limit_of(instance_type))
     except errors.AwsError as error:  # is remembered, too
-        answer = _Answer(error=error)
+        answer = _QuotaAnswer(error=error)
     except BaseException as error:
         _over(instance_type)
         future.set_exception(error)
