@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from core import attention, panels, where
-from endpoints import beside, prices
+from endpoints import prices
 from endpoints.attention import budgeted, month_so_far, orphaned, running, waiting
 
 MAY_LOOK = "endpoints.view_endpoint"
@@ -34,7 +34,6 @@ def _endpoints(request: HttpRequest) -> dict[str, Any]:
         "more": max(0, len(found) - SHOWN),
         "total": known.total(found),
         "estimate": known.estimate,
-        "others": beside.found(),
         "month": month_so_far(request),
         "is_local": where.is_local(),
     }

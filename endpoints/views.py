@@ -878,7 +878,7 @@ def _plan_of(
         "heading": f"{endpoint.name}: {label}",
         "label": label,
         "plan": found,
-        "kept": [(name, request.POST[name]) for name in keep if name in request.POST],
+        "carried": [(name, request.POST[name]) for name in keep if name in request.POST],
     }
     return render(request, "endpoints/planned.html", context)
 
