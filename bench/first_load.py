@@ -2,8 +2,6 @@
 
 Needs a running stack (`make up`). Prints the median and the worst of the rounds, in ms from the
 start of the navigation to the end of `load`, and what was received in KB, as the portal sends it.
-/docs/api/try/ is Swagger UI, which is loaded on purpose and may be heavier; it fetches the API's
-document as well, of which counts what has arrived by then.
 
     make bench-first-load ARGS="--rounds 9"
 """

@@ -18,6 +18,11 @@ from tests.test_page_policies import _database_beside_playwright, _opened, brows
 __all__ = ["_database_beside_playwright", "browser"]
 
 
+def _load(page: Page, label: str = "Load Swagger UI") -> None:
+    """Press the button that loads it."""
+    page.get_by_role("button", name=label).click()
+
+
 def _run(page: Page, operation: str, body: str = "") -> Any:
     """Open an operation of the page and execute it; gives what the portal answers."""
     block = page.locator(f"[id$='-{operation}']")
@@ -41,6 +46,7 @@ def test_the_page_calls_with_the_session_and_with_a_token(
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto("/docs/api/try/")
+        _load(page)
         expect(page.locator("[id$='-me_get']")).to_be_visible(timeout=60_000)
 
         me = _run(page, "me_get")
@@ -69,9 +75,30 @@ def test_a_link_of_the_reference_leads_to_its_operation(
         page = context.new_page()
         page.goto("/docs/api/models/#versions_get")
         page.locator("#versions_get").get_by_role("link", name="Try it").click()
+        _load(page)
         block = page.locator("[id$='-versions_get']")
         expect(block).to_be_in_viewport(timeout=60_000)
         expect(block.get_by_role("button", name="Try it out")).to_be_in_viewport()
+
+
+def test_nothing_is_loaded_unasked_and_what_fails_is_loaded_again(
+    browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
+) -> None:
+    with _opened(browser, live_server.url, user_in("viewer")) as context:
+        page = context.new_page()
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.url))
+        page.goto("/docs/api/try/")
+        button = page.get_by_role("button", name="Load Swagger UI")
+        expect(button).to_be_visible()
+        assert not [url for url in asked if "/ninja/" in url or "openapi.json" in url]
+        page.route("**/swagger-ui-bundle.js", lambda route: route.abort())
+        button.click()
+        expect(page.locator("#swagger-ui [role=alert]")).to_contain_text("could not be loaded")
+        page.unroute("**/swagger-ui-bundle.js")
+        button.click()
+        expect(page.locator("[id$='-me_get']")).to_be_visible(timeout=60_000)
+        expect(page.locator("#swagger-ui")).to_have_count(0)
 
 
 def test_the_page_needs_a_log_in_and_has_its_files(client_of: Callable[[str], Client]) -> None:
@@ -138,6 +165,7 @@ def test_swagger_ui_speaks_korean(
         context.set_extra_http_headers({"Accept-Language": "ko"})
         page = context.new_page()
         page.goto("/docs/api/try/")
+        _load(page, "Swagger UI 불러오기")
         for name in ("me_get", "aliases_put", "invocations_create"):
             operation = page.locator(f"[id$='-{name}']")
             operation.locator(".opblock-summary-control").click(timeout=60_000)

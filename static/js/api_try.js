@@ -1,26 +1,59 @@
-// Starts Swagger UI (of django-ninja's package) on the API's document, /docs/api/try/.
+// Loads Swagger UI (of django-ninja's package) at the press of a button, and starts it on the API's
+// document, /docs/api/try/.
 
 const place = document.getElementById("api-docs");
 
-window.SwaggerUIBundle({
-  url: place.dataset.document,
-  dom_id: "#api-docs",
-  deepLinking: true,
-  docExpansion: "list",
-  validatorUrl: null, // nothing of a portal is sent elsewhere
-  defaultModelsExpandDepth: 0,
-  onComplete: () => {
-    // Swagger UI opens what "#/models/models_list" names, and scrolls its own box, which is not the
-    // one that scrolls here.
-    const [, tag, operation] = window.location.hash.split("/");
-    document.getElementById(`operations-${tag}-${operation}`)?.scrollIntoView();
-  },
-  requestInterceptor: (request) => {
-    // Without a token it is the session that calls; what changes something needs this, too.
-    if (!request.headers.Authorization) { request.headers["X-CSRFToken"] = place.dataset.csrf; }
-    return request;
-  },
+function start() {
+  window.SwaggerUIBundle({
+    url: place.dataset.document,
+    dom_id: "#api-docs",
+    deepLinking: true,
+    docExpansion: "list",
+    validatorUrl: null, // nothing of a portal is sent elsewhere
+    defaultModelsExpandDepth: 0,
+    onComplete: () => {
+      // Swagger UI opens what "#/models/models_list" names, and scrolls its own box, which is not the
+      // one that scrolls here.
+      const [, tag, operation] = window.location.hash.split("/");
+      document.getElementById(`operations-${tag}-${operation}`)?.scrollIntoView();
+    },
+    requestInterceptor: (request) => {
+      // Without a token it is the session that calls; what changes something needs this, too.
+      if (!request.headers.Authorization) { request.headers["X-CSRFToken"] = place.dataset.csrf; }
+      return request;
+    },
+  });
+}
+
+const offer = document.getElementById("swagger-ui");
+const button = offer.querySelector("button");
+const failed = offer.querySelector("[role=alert]");
+const arrival = (part) => new Promise((done, lost) => {
+  part.addEventListener("load", done);
+  part.addEventListener("error", lost);
 });
+
+button.addEventListener("click", async () => {
+  button.disabled = true;
+  failed.hidden = true;
+  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: button.dataset.style });
+  const script = Object.assign(document.createElement("script"), { src: button.dataset.script });
+  const both = Promise.all([style, script].map(arrival));
+  document.getElementById("style-of-try").before(style); // ours changes some of it
+  document.head.append(script);
+  try {
+    await both;
+  } catch {
+    style.remove();
+    script.remove();
+    failed.hidden = false;
+    button.disabled = false;
+    return;
+  }
+  offer.remove();
+  start();
+});
+offer.hidden = false;
 
 // Swagger UI has its words in English alone; the page has them in the reader's language. What the
 // document and answers say stays as it is.

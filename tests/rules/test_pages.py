@@ -41,12 +41,11 @@ SCHEMES = ("light", "dark")
 SIZES = ((1280, 900), (390, 844))
 #: Pages that no link of an admin's leads to.
 PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
-#: Not looked at: pages of Swagger UI and of Django's own templates, whose faults are not ours to
-#: mend. Django's admin is off unless DJANGO_ADMIN=1, and only superusers see it.
-#: tests/test_page_policies.py walks through it and holds its Content-Security-Policy.
+#: Not looked at: pages of Django's own templates, whose faults are not ours to mend. Django's admin
+#: is off unless DJANGO_ADMIN=1, and only superusers see it. tests/test_page_policies.py walks
+#: through it and holds its Content-Security-Policy.
 NOT_OURS = (
     "/admin/",
-    "/docs/api/try/",
     "/favicon.ico",  # Django's admin names no icon, so browsers ask for this
 )
 #: Names of addresses that lead to a file and show no page.

@@ -25,11 +25,6 @@ from tests.rules.subjects import addresses
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 #: In bytes. What gzip makes of each file counts, as a proxy or WhiteNoise sends it.
 MOST = 150_000
-# Pages that may be heavier, and why.
-HEAVIER = {
-    "/docs/api/try/": "Swagger UI, of django-ninja's package, is 500 KB, and fetches the API's "
-    "document besides; links to it say how much, and no other page loads it"
-}
 ROOT = Path(settings.BASE_DIR)
 _LOADS = re.compile(r"<(?:link|script)\b[^>]*?\b(?:href|src)=\"([^\"]+)\"")
 _IMPORTS = re.compile(r"""(?:@import\s+|\burl\(|\bfrom\s+|\bimport\s*\(?)["']([^"')]+)["']""")
@@ -118,9 +113,6 @@ def test_every_page_is_light(pages: dict[str, str]) -> None:
         parts = {url: size_of(file) for url, file in files.items()}
         weights[path] = (size(html.encode()) + sum(parts.values()), parts)
     heavy = {path: found for path, found in weights.items() if found[0] > MOST}
-    idle = set(HEAVIER) - set(heavy)
-    assert not idle, f"These are light: take them out of HEAVIER: {idle}"
-    heavy = {path: found for path, found in heavy.items() if path not in HEAVIER}
     assert max(total for total, _ in weights.values()) > 20_000, "nothing was weighed"
     assert not heavy, f"Above {MOST} bytes compressed, with what each loads: {heavy}"
 
