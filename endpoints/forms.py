@@ -665,7 +665,9 @@ class HoursForm(forms.Form):
         label=_("Time zone"),
         max_length=64,
         required=False,
-        help_text=_("As Asia/Seoul. The hours are those of the clock there, in summer and winter."),
+        help_text=_(
+            "Such as Asia/Seoul. The hours are those of the clock there, in summer and winter."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -775,7 +777,7 @@ class ScalingForm(forms.Form):
         label=_("Time zone"),
         max_length=64,
         required=False,
-        help_text=_("As Asia/Seoul: of these times."),
+        help_text=_("That of these times, such as Asia/Seoul."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -864,7 +866,7 @@ class AlarmForm(forms.Form):
         required=False,
         help_text=_(
             "Failed calls: 5 or more. Latency: above 2000 ms. Cache hit ratio: below 60 percent. "
-            "Memory: above 90 percent. Empty: these. No calls: leave it empty."
+            "Memory: above 90 percent. Left empty, it is this value. No calls: leave it empty."
         ),
     )
     minutes = forms.IntegerField(

@@ -69,7 +69,7 @@ def webhook_list(request: HttpRequest) -> HttpResponse:
         {
             "webhook": one,
             "badge": badge(one),
-            "kinds": ", ".join(kinds.label(name) for name in one.kinds),
+            "kinds": " · ".join(kinds.label(name) for name in one.kinds),
         }
         for one in Webhook.objects.all()
     ]

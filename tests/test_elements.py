@@ -214,6 +214,23 @@ def test_a_long_failure_leaves_room_for_all_columns_of_calls(
         assert cut == [0], path
 
 
+def test_the_buttons_of_an_answer_are_one_row(
+    context: BrowserContext, admin_user: User, tmp_path: Path, settings: Any
+) -> None:
+    settings.SAMPLES_DIR, settings.TEST_SETS = str(tmp_path), True
+    rows.build(1, owner=admin_user, samples=tmp_path)
+    call = Invocation.objects.filter(state=Invocation.State.DONE).latest("pk")
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(call.get_absolute_url())
+    buttons = page.locator(".answer-actions .button")
+    expect(buttons).to_have_text(
+        [re.compile(text) for text in ("Call again", "Wrong", "Link", "Log", "Forget")]
+    )
+    tops = buttons.evaluate_all("all => all.map((one) => one.getBoundingClientRect().top)")
+    assert len(set(tops)) == 1, tops
+
+
 def test_numbers_end_at_one_line(page: Page) -> None:
     ends = page.locator("#tables tbody td.number:nth-child(4)").evaluate_all(
         """cells => cells.map((cell) => {

@@ -56,6 +56,20 @@ def test_what_the_container_found_is_named_by_kind_and_quoted(
         assert "컨테이너의 메시지: “The archive" in str(version.said)
 
 
+def test_a_command_in_a_reason_is_code_on_every_page(
+    upload: Callable[..., Version], archives: Path, client_of: Callable[[str], Client]
+) -> None:
+    path = archives / "a.tar.gz"
+    path.write_bytes(b"no gzip at all")
+    version = _rejected(upload, path)
+    assert "`tar -C FOLDER -czf NAME.tar.gz .`" in version.reason
+    client = client_of("admin")
+    for address in (version.get_absolute_url(), "/", "/activity/"):
+        page = client.get(address).content.decode()
+        assert "<code>tar -C FOLDER -czf NAME.tar.gz .</code>" in page, address
+        assert "`tar" not in page, address
+
+
 def test_a_row_from_before_keeps_its_text(db: None) -> None:
     version = Version(state="rejected", reason="It lacks synset.txt.")
     with translation.override("ko"):

@@ -71,6 +71,14 @@ def test_a_page_shows_what_was_sent_and_sends_it_again(
     ).status_code == 404  # fmt: skip
 
 
+def test_a_webhook_without_a_note_says_its_host_once(admin: Client, hook: Hook) -> None:
+    noted, _ = hook(note="pipeline")
+    unnoted, _ = hook()
+    lede = f'<p class="lede">{unnoted.host}</p>'
+    assert lede in _text(admin.get(noted.get_absolute_url()))
+    assert lede not in _text(admin.get(unnoted.get_absolute_url()))
+
+
 @pytest.mark.not_quick
 def test_the_buttons_of_the_page(admin: Client, hook: Hook, receiver: Receiver) -> None:
     webhook, old = hook()
