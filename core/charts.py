@@ -36,6 +36,8 @@ _MOST_SERIES = 4
 _INTERVALS = 4  # of the vertical axis, about
 _POINTS_MARKED = 7  # of a line, about: more would hide it
 _MOST_TICKS = 6
+#: So many letters stand below a chart of 280 px, with room between the labels.
+_NARROW_LETTERS = 30
 # The points of a line, about (0, 0): circle, square, triangle, diamond.
 _SHAPES = (
     "M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0Z",
@@ -231,9 +233,11 @@ def over_classes(
     """
     count = len(labels)
     every = max(1, math.ceil(count / _MOST_TICKS))
+    ticked = range(0, count, every)
+    crowded = sum(len(str(labels[n])) for n in ticked) > _NARROW_LETTERS
     ticks = [
-        _Tick(_number(100 * (n + 0.5) / count), labels[n], minor=n // every % 2 == 1)
-        for n in range(0, count, every)
+        _Tick(_number(100 * (n + 0.5) / count), labels[n], minor=crowded and n // every % 2 == 1)
+        for n in ticked
     ]
     return _chart(
         title=title,

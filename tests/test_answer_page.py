@@ -108,6 +108,21 @@ def test_the_winning_label_is_the_largest_text_of_the_page(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_share_of_a_label_ends_at_the_edge_of_the_list(
+    page: Page, call: Invocation, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(call.get_absolute_url())
+    bars = page.locator(".answer ul.bars").first
+    ends = bars.evaluate(
+        "list => [list, ...list.querySelectorAll('.value')].map("
+        "(one) => one.getBoundingClientRect().right)"
+    )
+    assert len(ends) == 2
+    assert ends[1] == pytest.approx(ends[0], abs=1)
+
+
 def test_wrong_is_said_in_place_by_one_of_the_other_labels_or_a_typed_one(
     page: Page, call: Invocation, settings: Any
 ) -> None:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from endpoints.models import Endpoint
+from endpoints.models import Endpoint, EndpointAlarm
 from tests.test_living_pages import _database_beside_playwright, open_page
 from tests.test_pages_at_rest import demo
 
@@ -83,6 +83,26 @@ def test_a_table_is_shaded_at_the_edge_beyond_which_there_is_more(
     assert _shaded(box) == (True, False)
     page.set_viewport_size({"width": 1900, "height": 800})
     assert _shaded(box) == (False, False)
+
+
+def test_what_an_alarm_goes_off_at_and_the_badge_of_a_store_are_not_cut(
+    page: Page, demo: Endpoint
+) -> None:
+    EndpointAlarm.objects.create(
+        endpoint=demo, kind="p99", variant="AllTraffic", threshold=500, minutes=1, state="normal"
+    )
+    page.set_viewport_size(NARROW)
+    page.goto(f"{demo.get_absolute_url()}alarms/")
+    condition = page.locator("td.wide", has_text="the slowest percent of the calls above")
+    assert _not_cut(condition)
+    page.goto("/models/new/stores/")
+    badge = page.get_by_text("of the settings", exact=True)
+    assert _not_cut(badge.locator("xpath=ancestor::td"))
+
+
+def _not_cut(cell: Locator) -> bool:
+    """Whether a cell of a table has room for all that is in it."""
+    return bool(cell.evaluate("one => one.scrollWidth <= one.clientWidth"))
 
 
 def _shaded(box: Locator) -> tuple[bool, bool]:

@@ -126,8 +126,14 @@ def _passed(unit: str, count: int, language: str | None) -> str:
 
 @register.filter
 def unbroken(text: Any) -> str:
-    """A sentence in which "2 × ml.m5.large" stays on one line."""
-    return str(text).replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+    """A sentence in which "2 × ml.m5.large", and a number and its unit, stay on one line."""
+    return _BEFORE_UNIT.sub(
+        "\N{NO-BREAK SPACE}", str(text).replace(" × ", "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}")
+    )
+
+
+# In Korean a particle may follow the unit at once.
+_BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|(?:USD|ms|s|min|[KMGT]i?B)(?![A-Za-z])))")
 
 
 @register.filter

@@ -170,6 +170,26 @@ def test_classes_have_a_label_each() -> None:
     assert chart.rows[3] == ("3 ms", ["3"])
 
 
+@pytest.mark.parametrize(
+    ("labels", "seen"),
+    [
+        (["0.102", "0.115"], ["0.102", "0.115"]),
+        ([f"≤ {n} ms" for n in range(100, 106)], ["≤ 100 ms", "≤ 102 ms", "≤ 104 ms"]),
+    ],
+)
+def test_a_narrow_chart_leaves_out_labels_only_where_they_have_no_room(
+    labels: list[str], seen: list[str]
+) -> None:
+    chart = charts.over_classes(
+        title="Cost",
+        unit=charts.COUNT,
+        labels=labels,
+        across="Cost",
+        series=[Series("calls", [1] * len(labels))],
+    )
+    assert [tick.label for tick in chart.ticks_across if not tick.minor] == seen
+
+
 def test_a_series_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="b: 1 values for 2 bins"):
         over_time(Series("a", [1, 2]), Series("b", [1]))

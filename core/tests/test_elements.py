@@ -216,3 +216,16 @@ def test_a_form_leads_back_to_the_portal_alone(wanted: str, led_to: str) -> None
 
 def test_a_number_of_machines_stays_on_one_line() -> None:
     assert unbroken("Requested 2 × ml.m5.large.") == "Requested 2\xa0×\xa0ml.m5.large."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        ("At 50, 80 and 100 % it is told", "At 50, 80 and 100\xa0% it is told"),
+        ("한 달에 약 0.10 USD가 듭니다.", "한 달에 약 0.10\xa0USD가 듭니다."),
+        ("S3 +0.1 s, calls above 500 ms", "S3 +0.1\xa0s, calls above 500\xa0ms"),
+        ("version 2 said it serves 3 models", "version 2 said it serves 3 models"),
+    ],
+)
+def test_a_number_and_its_unit_stay_on_one_line(sentence: str, shown: str) -> None:
+    assert unbroken(sentence) == shown
