@@ -162,9 +162,14 @@ def chart_of(plan: CapacityPlan) -> Chart:
 
 def _rows(request: HttpRequest, plan: CapacityPlan) -> list[dict[str, Any]]:
     may_create = request.user.has_perm(MAY_CHANGE)
+    prices = [one.choice.cost.per_hour.normalize() for one in plan.choices if one.choice.cost]
+    # As many digits for each, so that they stand below each other.
+    places = max((-int(price.as_tuple().exponent) for price in prices), default=0)
+    places = max(places, 0)
     return [
         {
             "choice": one.choice,
+            "hourly": f"{one.choice.cost.per_hour:.{places}f}" if one.choice.cost else "–",
             "recommended": one.recommended,
             "fits": one.fits,
             "percent": 100 * one.choice.cold_share,

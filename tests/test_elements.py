@@ -5,11 +5,13 @@ Sizes and overlaps are compared, not pixels: fonts differ from machine to machin
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from core import palette
@@ -229,6 +231,32 @@ def test_the_buttons_of_an_answer_are_one_row(
     )
     tops = buttons.evaluate_all("all => all.map((one) => one.getBoundingClientRect().top)")
     assert len(set(tops)) == 1, tops
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_list_of_endpoints_leaves_room_for_the_button_of_each(
+    context: BrowserContext, admin_user: User, tmp_path: Path, settings: Any, language: str
+) -> None:
+    settings.SAMPLES_DIR = str(tmp_path)
+    rows.build(3, owner=admin_user, samples=tmp_path)
+    endpoint = Endpoint.objects.filter(state=Endpoint.State.IN_SERVICE).first()
+    assert endpoint is not None
+    now = timezone.now()
+    Invocation.objects.update(endpoint=endpoint, created_at=now)
+    Endpoint.objects.filter(pk=endpoint.pk).update(
+        hours="mon-fri 08:00-19:00",
+        hours_zone="Asia/Seoul",
+        pauses_at=now + timedelta(hours=2),
+        expires_at=now + timedelta(days=12),
+        owner=admin_user,
+    )
+    context.set_extra_http_headers({"Accept-Language": language})
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/endpoints/")
+    expect(page.locator("td.actions-cell .button").first).to_be_visible()
+    box = page.locator("#endpoints .table-scroll").first
+    assert box.evaluate("one => one.scrollWidth - one.clientWidth") == 0
 
 
 def test_numbers_end_at_one_line(page: Page) -> None:

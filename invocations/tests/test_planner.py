@@ -160,6 +160,9 @@ def test_the_page_has_form_chart_and_table(client_of: ClientOf, versions: list[V
     assert answer.status_code == 200
     assert "ml.m5.xlarge is the cheapest" in text
     assert "What the cost buys" in text
+    prices = [row["hourly"] for row in answer.context["rows"]]
+    assert len({len(price.partition(".")[2]) for price in prices}) == 1, prices
+    assert len({price.rstrip("0") for price in prices} - set(prices)) > 0, "one was filled up"
     href = "/endpoints/new/?instance_type=ml.m5.xlarge&amp;instance_count=1"
     assert href in text
     form = client.get(href.replace("&amp;", "&")).context["form"]
