@@ -18,7 +18,7 @@ import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -230,7 +230,7 @@ def make(
                 "name": person.name,
                 "token": name,
                 "scopes": ", ".join(wanted),
-                "until": f"{expires_at:%Y-%m-%d}",
+                "until": f"{expires_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
             },
             actor=None if by_command else user,
         )

@@ -222,7 +222,11 @@ def probe_clock() -> Sentence:
 
 def _clocks(apart: dict[Promise | str, float]) -> str:
     """How far this host's clock is from each, in seconds; in the reader's language."""
-    return ", ".join(f"{name} {round(-seconds, 1) + 0.0:+.1f} s" for name, seconds in apart.items())
+    said = []
+    for name, seconds in apart.items():
+        told = _("%(number)s s") % {"number": f"{round(-seconds, 1) + 0.0:+.1f}"}
+        said.append(f"{name} {told}")
+    return ", ".join(said)
 
 
 _clocks_lazily = lazy(_clocks, str)

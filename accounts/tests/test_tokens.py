@@ -111,6 +111,7 @@ def test_only_a_digest_of_a_token_is_kept(vera: User) -> None:
     event = Event.objects.get(action="token.made")
     assert event.actor == vera
     assert event.parameters["token"] == "ci"
+    assert event.parameters["until"] == f"{token.expires_at:%Y-%m-%d %H:%M} UTC"
 
 
 def test_the_id_does_not_tell_how_many_there_are(vera: User) -> None:

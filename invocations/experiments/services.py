@@ -222,7 +222,7 @@ def start(*, wanted: Wanted, endpoint: Endpoint, actor: User) -> Experiment:
             action="experiment.requested",
             subject=experiment,
             parameters={
-                "name": experiment.title,
+                "name": experiment.name or experiment.named,
                 "endpoint": endpoint.name,
                 "calls": checked.calls,
                 "versions": len(found),
