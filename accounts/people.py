@@ -347,5 +347,5 @@ def found(user: Any, query: str) -> list[Hit]:
             named = User.objects.filter(username__icontains=query)
             for one in named.order_by(*by_name("username"))[:8]:
                 address = reverse("accounts:person", args=[one.pk])
-                hits.append(Hit(one.get_username(), address, "user", _("People")))
+                hits.append(Hit(one.get_username(), address, "user", _("Person")))
     return hits
