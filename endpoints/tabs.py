@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from core.ui import Tab
 
 
-def list_tabs(request: HttpRequest, *, torn_down: int | None) -> list[Tab]:
+def list_tabs(request: HttpRequest, *, torn_down: int) -> list[Tab]:
     """Those that run, those torn down, what no endpoint owns, and what all of it costs."""
     running = reverse("endpoints:list")
     ended = reverse("endpoints:torn-down")

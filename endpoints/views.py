@@ -125,7 +125,10 @@ def _list_context(request: HttpRequest) -> dict[str, Any]:
 def torn_down(request: HttpRequest) -> HttpResponse:
     """The endpoints that were torn down, the latest first."""
     table = tables.torn_down(request)
-    context = {"table": table, "tabs": list_tabs(request, torn_down=None)}
+    context = {
+        "table": table,
+        "tabs": list_tabs(request, torn_down=Endpoint.objects.gone().count()),
+    }
     return render(request, "endpoints/torn_down.html", context)
 
 

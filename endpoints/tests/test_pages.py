@@ -288,6 +288,14 @@ def test_teardown_wants_the_name_and_lists_what_goes(serving, account, client_of
     assert serving.get_absolute_url() in client.get(url("torn-down", serving)).content.decode()
 
 
+def test_each_tab_of_the_lists_says_how_many_were_torn_down(client_of):
+    Endpoint.objects.create(name="gone", state=Endpoint.State.GONE, gone_at=clock.now())
+    client = client_of("admin")
+    for path in ("", "torn-down/", "torn-down/?q=other", "orphans/", "cost/"):
+        tabs = client.get(f"/endpoints/{path}").context["tabs"]
+        assert [tab.count for tab in tabs if tab.url == "/endpoints/torn-down/"] == [1], path
+
+
 def test_forms_need_the_csrf_token(serving, user_in):
     from django.test import Client
 
