@@ -18,6 +18,7 @@ from core import palette
 from core.palette import Hit
 from endpoints.models import Endpoint
 from invocations.models import Invocation
+from models_catalog.models import Version
 from tests.rules import rows
 from tests.rules.test_pages import AUDIT, axe_source
 from tests.test_page_policies import _database_beside_playwright, _opened, browser
@@ -187,6 +188,26 @@ def test_the_list_of_44_models_shows_16_of_them_on_800_px(
     )
     assert len(ends) == 44
     assert sum(end <= 800 for end in ends) >= 16
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_filters_and_count_of_models_are_one_line_with_a_metadata_key_too(
+    context: BrowserContext, admin_user: User, tmp_path: Path, settings: Any, language: str
+) -> None:
+    settings.SAMPLES_DIR = str(tmp_path)
+    rows.build(3, owner=admin_user, samples=tmp_path)
+    Version.objects.filter(state=Version.State.READY).update(metadata={"accuracy": "0.9"})
+    context.set_extra_http_headers({"Accept-Language": language})
+    page = context.new_page()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto("/models/?meta=accuracy")
+    parts = page.locator(".page-head.one-row > .filters > :visible")
+    middles = parts.evaluate_all(
+        """all => all.map((one) => one.getBoundingClientRect())
+          .map((box) => box.y + box.height / 2)"""
+    )
+    assert len(middles) > 5
+    assert max(middles) - min(middles) < 4, middles
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
