@@ -197,6 +197,7 @@ _BODIES: dict[str, list[dict[str, Any]]] = {
     "endpoints_rollback": [{"revision": 1}],
     "endpoints_weigh": [{"weights": {"AllTraffic": 1}}],
     "endpoints_set_hours": [{"hours": "mon-fri 09:00-18:00"}],
+    "endpoints_preview_hours": [{"hours": "mon-fri 09:00-18:00"}],
     "endpoints_accept": [{"reason": "x"}],
     "endpoints_put_back": [{"reason": "x"}],
     "endpoints_expire": [{"expires_at": "2099-01-01T00:00:00Z"}],
@@ -206,6 +207,7 @@ _BODIES: dict[str, list[dict[str, Any]]] = {
     "endpoints_teardown": [{"name": _SERVES}],
     "endpoints_preview_teardown": [{"keep_config": True}],
     "alarms_put": [{"threshold": 900, "minutes": 5}],
+    "alarms_preview": [{"threshold": 900, "minutes": 5}, {"remove": True}],
     "warmings_create": [{"models": f"{_MODEL}:*"}],
     "warmth_put": [{"models": f"{_MODEL}:1", "every_minutes": 60}],
     "comparisons_create": [
