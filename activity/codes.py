@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from core.sentences import Sentence
+from core.sentences import Sentence, shown
 
 #: What a parameter is given as. A sentence is stored as its code, and read in any language.
 Scalar = str | int | float | bool | Sentence | None
@@ -65,7 +65,7 @@ def _scalar(code: str, name: str, value: Scalar) -> Any:
 
 
 def render(code: str, stored: Mapping[str, Any]) -> str:
-    """The sentence of an event, in the reader's language.
+    """The sentence of an event, in the reader's language and time zone.
 
     The event of a code that is no longer registered is shown as it is stored.
     """
@@ -85,4 +85,6 @@ def readable(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    return str(Sentence.from_json(value, str(value)) if isinstance(value, dict) else value)
+    if isinstance(value, dict):
+        return str(Sentence.from_json(value, str(value)))
+    return shown(value)

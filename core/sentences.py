@@ -24,9 +24,10 @@ is not; the API gives them as codes.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 
@@ -36,6 +37,7 @@ Scalar = str | int | float | bool | None
 MAX_LENGTH = 2000
 
 _PLACE = re.compile(r"%\((\w+)\)s")
+_IN_UTC = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 _VERBATIM = "text"  # the code of what somebody else said, or of a text from before there were codes
 _PHRASE = "phrase"  # the code of a phrase
 
@@ -81,6 +83,19 @@ def places(template: Template) -> set[str]:
     return set(_PLACE.findall(str(template)))
 
 
+def shown(value: object) -> str:
+    """A parameter as the reader sees it: a time as parameters keep it ("2026-12-24 18:00 UTC") is
+    told in the reader's time zone, with the zone's name."""
+    text = str(value)
+    if not _IN_UTC.fullmatch(text):
+        return text
+    try:
+        moment = timezone.localtime(datetime.strptime(f"{text[:-4]}+0000", "%Y-%m-%d %H:%M%z"))
+    except (ValueError, OverflowError):  # a text that only looks like one
+        return text
+    return f"{moment.date()} {moment:%H:%M %Z}"
+
+
 def fill(template: Template, parameters: Mapping[str, object]) -> str:
     """The template in the reader's language, with its parameters put in."""
     if isinstance(template, Plural):
@@ -89,7 +104,7 @@ def fill(template: Template, parameters: Mapping[str, object]) -> str:
         text = ngettext(template.one, template.many, number)
     else:
         text = gettext(template) if template != "%(text)s" else template
-    return _PLACE.sub(lambda match: str(parameters[match[1]]), text)
+    return _PLACE.sub(lambda match: shown(parameters[match[1]]), text)
 
 
 class Sentence:
@@ -162,8 +177,8 @@ class Sentence:
         return self.name or (None if self.code in (_VERBATIM, _PHRASE) else self.code)
 
     def english(self) -> str:
-        """The sentence in English, for logs and the API."""
-        with translation.override("en"):
+        """The sentence in English, for logs and the API; its times are in UTC."""
+        with translation.override("en"), timezone.override(UTC):
             return str(self)
 
     def as_json(self) -> dict[str, Any]:

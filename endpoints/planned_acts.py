@@ -14,6 +14,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from core import errors
+from core.sentences import shown
 from endpoints import adopting, alarms, drift, pausing, prices, quotas
 from endpoints.end_dates import in_words
 from endpoints.models import Endpoint, EndpointAlarm
@@ -49,9 +50,9 @@ def plan_hours(
             )
         )
     if pauses is not None:
-        notes.append(_("It is paused next at %(at)s.") % {"at": in_words(pauses)})
+        notes.append(_("It is paused next at %(at)s.") % {"at": shown(in_words(pauses))})
     if resumes is not None:
-        notes.append(_("It resumes at %(at)s.") % {"at": in_words(resumes)})
+        notes.append(_("It resumes at %(at)s.") % {"at": shown(in_words(resumes))})
     once = prices.known().cost_of(endpoint.running)
     return _plan(
         endpoint,
@@ -81,7 +82,7 @@ def plan_pause(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
     if before:
         notes.insert(0, _("The change that is under way is finished before."))
     if row.resumes_at is not None:
-        notes.append(_("It resumes at %(at)s.") % {"at": in_words(row.resumes_at)})
+        notes.append(_("It resumes at %(at)s.") % {"at": shown(in_words(row.resumes_at))})
     elif row.hours == "":
         notes.append(_("It stays paused until somebody resumes it."))
     return _plan(
@@ -233,7 +234,7 @@ def _renewal(endpoint: Endpoint, ask: Callable[[], Endpoint], so_already: str) -
     if calls:
         notes = quotas.notes(row.in_config.parts)
     if pauses is not None:
-        notes.append(_("It is paused next at %(at)s.") % {"at": in_words(pauses)})
+        notes.append(_("It is paused next at %(at)s.") % {"at": shown(in_words(pauses))})
     cost = prices.in_hours(known.cost_of(row.requested), row.working_hours)
     return _plan(
         endpoint,

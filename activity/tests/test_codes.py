@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from activity import codes
 from activity.models import Event
@@ -26,6 +27,15 @@ def test_the_sentence_is_made_from_the_code_and_its_parameters(subject: Register
     event = Event.objects.get()
     assert (event.text, event.parameters) == ("", {"name": "a %(count)s b", "count": 3})
     assert event.sentence == "Sized a %(count)s b to 3."
+
+
+def test_a_time_in_it_is_the_readers(subject: RegisteredModel) -> None:
+    parameters = {"name": "demo", "count": "2026-12-24 18:00 UTC"}
+    event = record(action=CODE, subject=subject, parameters=parameters)
+    assert event.sentence == "Sized demo to 2026-12-24 18:00 UTC."
+    with timezone.override("Asia/Seoul"):
+        assert event.sentence == "Sized demo to 2026-12-25 03:00 KST."
+    assert event.parameters == parameters
 
 
 def test_an_event_with_a_text_keeps_it(subject: RegisteredModel) -> None:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from django.utils import translation
+from django.utils import timezone, translation
 
 from core import sentences
 from core.sentences import Sentence, phrase
@@ -29,6 +29,28 @@ def test_it_is_read_in_the_readers_language_and_logged_in_english() -> None:
         assert str(said) == "경고"
         assert said.english() == "Warning"
         assert str(said) == "경고"
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "shown"),
+    [
+        ("UTC", "2026-12-24 18:00 UTC", "2026-12-24 18:00 UTC"),
+        ("Asia/Seoul", "2026-12-24 18:00 UTC", "2026-12-25 03:00 KST"),
+        ("America/New_York", "2026-12-24 18:00 UTC", "2026-12-24 13:00 EST"),
+        ("Asia/Seoul", "at 2026-12-24 18:00 UTC", "at 2026-12-24 18:00 UTC"),
+        ("Asia/Seoul", "2026-13-24 18:00 UTC", "2026-13-24 18:00 UTC"),  # there is no such month
+        ("Asia/Seoul", "0001-01-01 00:00 UTC", "0001-01-01 08:27 LMT"),
+        ("America/New_York", "0001-01-01 00:00 UTC", "0001-01-01 00:00 UTC"),  # before all time
+    ],
+)
+def test_a_time_is_read_in_the_readers_zone_and_logged_in_utc(
+    zone: str, text: str, shown: str
+) -> None:
+    said = Sentence("test.said", text=text)
+    with timezone.override(zone):
+        assert str(said) == f"It says: {shown}"
+        assert said.english() == f"It says: {text}"
+    assert said.as_json()["parameters"] == {"text": text}
 
 
 def test_what_is_inside_and_behind_it_is_in_the_readers_language_too() -> None:
