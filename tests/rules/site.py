@@ -1,5 +1,6 @@
 """The site with one row of everything, and what a request to it writes; for rules about access."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,14 @@ OTHER = "another operator"
 VISITORS = LEVELS
 # All that may be said to the database by a request that changes nothing.
 READS = ("SELECT", "SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK TO SAVEPOINT", "PRAGMA", "EXPLAIN")
+# A query that begins with WITH may write in any of its parts.
+_WRITES_WITHIN = re.compile(r"\b(INSERT|UPDATE|DELETE|MERGE)\b")
+
+
+def reads(sql: str) -> bool:
+    """Whether a statement changes nothing."""
+    said = sql.lstrip(" (\n").upper()
+    return said.startswith(READS) or (said.startswith("WITH ") and not _WRITES_WITHIN.search(said))
 
 
 class Site:
@@ -70,7 +79,7 @@ class Site:
         written: list[str] = []
 
         def watch(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-            if not sql.lstrip(" (").upper().startswith(READS):
+            if not reads(sql):
                 written.append(sql)
             return execute(sql, *rest)
 

@@ -27,7 +27,7 @@ from mmeportal.access import (
     Access,
 )
 from tests.rules import rows as rows_of
-from tests.rules.site import OTHER, VISITORS, Site, make
+from tests.rules.site import OTHER, VISITORS, Site, make, reads
 from tests.rules.subjects import Address, addresses
 
 # Thousands of requests, and the processors may be busy.
@@ -235,3 +235,17 @@ def test_there_is_a_row_of_everything(site: Site) -> None:
 
 def _report(wrong: list[str], advice: str) -> str:
     return "\n".join([advice, *wrong])
+
+
+@pytest.mark.parametrize(
+    ("sql", "changes_nothing"),
+    [
+        ("SELECT 1", True),
+        ("(SELECT 1) UNION (SELECT 2)", True),
+        ("\n  WITH RECURSIVE names(name) AS (SELECT 1) SELECT name FROM names", True),
+        ("WITH gone AS (DELETE FROM rows RETURNING id) SELECT id FROM gone", False),
+        ('INSERT INTO "rows" VALUES (1)', False),
+    ],
+)
+def test_a_statement_that_writes_is_known(sql: str, changes_nothing: bool) -> None:
+    assert reads(sql) is changes_nothing
