@@ -94,7 +94,7 @@ def test_of_one_name_the_living_is_meant(api: Api, serving: Endpoint, settle: An
     assert api.ask("GET", DEMO)[1]["revision"] == 1
     status, made = api.ask("POST", PATH, {"name": "demo", "instance_count": 2})
     assert (status, made["revision"]) == (201, 2)
-    assert api.ask("GET", DEMO)[1] == made
+    assert api.ask("GET", DEMO)[1] == made | {"notes": []}  # what is told once
     status, problem = api.ask("GET", f"{PATH}/Demo")
     assert (status, problem["detail"]) == (404, "There is no endpoint Demo.")
 
