@@ -125,7 +125,7 @@ def test_a_long_note_is_shown_by_its_beginning_and_whole_on_request(
     db: None, client_of: Callable[[str], Client]
 ) -> None:
     client = client_of("viewer")
-    note = "Learning rate 0.01 until epoch 30. " * 20
+    note = "Learning rate 0.01 until epoch 30. " * 14
     made("digits", 1, note="Short.")
     made("digits", 2, note=note.strip())
     page = client.get("/models/digits/v1/compare/?with=digits:2").content.decode()
