@@ -13,8 +13,8 @@ _SAFE = f"{RFC3986_SUBDELIMS}/~:@"
 def link(view: str, *parts: int | str) -> str:
     """The address of a view with these parts in it; whole numbers must be ints.
 
-    Of each kind of address reverse is asked once, with marks in place of the parts. So nobody
-    checks here that the parts are such as the address takes: those of rows are.
+    reverse is called once for each view, with marks in place of the parts, and its answer is
+    cached. So the parts are not checked against the pattern of the address: those of rows match.
     """
     numbers = tuple(isinstance(part, int) for part in parts)
     form = _form(view, numbers, get_script_prefix(), get_urlconf())

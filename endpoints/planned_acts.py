@@ -3,14 +3,11 @@
 Each is asked of the service that does it, in a transaction that is rolled back, as in planning.py.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from core import errors
@@ -25,6 +22,8 @@ from endpoints.planning import (
     compared_with,
     facts_now,
     of_change,
+    plan_of,
+    rolled_back,
 )
 from endpoints.prices import Cost
 from endpoints.reconciler import change_calls, pause_calls, renewal_calls, teardown_calls
@@ -38,7 +37,7 @@ def plan_hours(
 ) -> EndpointPlan:
     """What `pausing.set_hours` would do. Raises what that raises; changes nothing."""
     before = endpoint.hours, endpoint.hours_zone
-    with _rolled_back():
+    with rolled_back():
         row = pausing.set_hours(endpoint=endpoint, hours=hours, zone=zone, actor=actor)
         pauses, resumes = row.pauses_at, row.resumes_at
     notes = []
@@ -54,7 +53,7 @@ def plan_hours(
     if resumes is not None:
         notes.append(_("It resumes at %(at)s.") % {"at": shown(in_words(resumes))})
     once = prices.known().cost_of(endpoint.running)
-    return _plan(
+    return plan_of(
         endpoint,
         calls=[],
         compared=[Difference("hours", _hours(*before), _hours(row.hours, row.hours_zone))],
@@ -75,7 +74,7 @@ def _hours(hours: str, zone: str) -> str:
 
 def plan_pause(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
     """What `pausing.pause_now` would do. Raises what that raises; changes nothing."""
-    with _rolled_back():
+    with rolled_back():
         row = pausing.pause_now(endpoint=endpoint, actor=actor)
         before, calls = pause_calls(row)
     notes = [_("Its configuration and its SageMaker model stay. They cost nothing.")]
@@ -85,7 +84,7 @@ def plan_pause(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
         notes.append(_("It resumes at %(at)s.") % {"at": shown(in_words(row.resumes_at))})
     elif row.hours == "":
         notes.append(_("It stays paused until somebody resumes it."))
-    return _plan(
+    return plan_of(
         endpoint,
         calls=[*before, *calls],
         compared=[_state(endpoint, _STATES.PAUSED)],
@@ -113,7 +112,7 @@ def plan_put_back(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
     def ask() -> Endpoint:
         return drift.put_back(endpoint=endpoint, actor=actor)
 
-    with _rolled_back():
+    with rolled_back():
         again = ask().made_again
     if again:
         return _renewal(endpoint, ask, _("It is there already: nothing would be called."))
@@ -124,12 +123,12 @@ def plan_put_back(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
 
 def plan_accept(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
     """What `drift.accept` would do. Raises what that raises; changes nothing."""
-    with _rolled_back():
+    with rolled_back():
         row = drift.accept(endpoint=endpoint, actor=actor)
         ends = row.tearing_down
         calls, afterwards = teardown_calls(row) if ends else change_calls(row)
     if ends:
-        return _plan(
+        return plan_of(
             endpoint,
             calls=[*calls, *afterwards],
             compared=[_state(endpoint, _STATES.GONE)],
@@ -138,7 +137,7 @@ def plan_accept(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
             said=_("Nothing serves, and nothing is made again. Archives in the store stay."),
         )
     cost = _now(endpoint)
-    return _plan(
+    return plan_of(
         endpoint,
         calls=calls,
         afterwards=afterwards,
@@ -153,7 +152,7 @@ def plan_teardown(
 ) -> EndpointPlan:
     """What the teardown would do with what was seen last; changes nothing."""
     calls, afterwards = teardown_calls(endpoint, keep_config=keep_config, keep_model=keep_model)
-    return _plan(
+    return plan_of(
         endpoint,
         calls=calls,
         afterwards=afterwards,
@@ -176,7 +175,7 @@ def plan_alarm(
     """What `alarms.set_alarm` would do. Raises what that raises; changes nothing."""
     before = endpoint.alarms.filter(kind=kind, variant=variant).first()
     there = before if before is not None and not before.removing else None
-    with _rolled_back():
+    with rolled_back():
         row = alarms.set_alarm(
             endpoint=endpoint,
             kind=kind,
@@ -191,7 +190,7 @@ def plan_alarm(
 
 def plan_alarm_removal(*, alarm: EndpointAlarm, actor: User | None) -> EndpointPlan:
     """What `alarms.remove` would do. Raises what that raises; changes nothing."""
-    with _rolled_back():
+    with rolled_back():
         row = alarms.remove(alarm=alarm, actor=actor)
         calls = alarms.calls_of(row)
     return _of_alarm(alarm.endpoint, row, alarm, "", calls)
@@ -208,7 +207,7 @@ def _of_alarm(
         return f"{row.key}: {condition}" if condition else _("none")
 
     now = said(str(there.condition) if there is not None else "")
-    return _plan(
+    return plan_of(
         endpoint,
         calls=calls,
         compared=[Difference("alarm", now, said(condition))],
@@ -226,7 +225,7 @@ def _of_alarm(
 
 def _renewal(endpoint: Endpoint, ask: Callable[[], Endpoint], so_already: str) -> EndpointPlan:
     """What makes an endpoint again that was paused or deleted."""
-    with _rolled_back():
+    with rolled_back():
         row = ask()
         calls, afterwards = renewal_calls(row)
         pauses = row.pauses_at
@@ -236,7 +235,7 @@ def _renewal(endpoint: Endpoint, ask: Callable[[], Endpoint], so_already: str) -
     if pauses is not None:
         notes.append(_("It is paused next at %(at)s.") % {"at": shown(in_words(pauses))})
     cost = prices.in_hours(known.cost_of(row.requested), row.working_hours)
-    return _plan(
+    return plan_of(
         endpoint,
         calls=calls,
         afterwards=afterwards,
@@ -294,38 +293,3 @@ def _now(endpoint: Endpoint) -> Cost | None:
 
 def _nothing() -> Cost:
     return Cost(Decimal(0), prices.known().currency)
-
-
-def _plan(
-    endpoint: Endpoint,
-    *,
-    calls: list[Call],
-    compared: list[Difference],
-    costs: tuple[Cost | None, Cost | None],
-    said: str,
-    **more: Any,
-) -> EndpointPlan:
-    return EndpointPlan(
-        name=endpoint.name,
-        expires_at=endpoint.expires_at,
-        idle_hours=endpoint.idle_hours,
-        is_new=False,
-        withdraws=None,
-        calls=calls,
-        afterwards=more.pop("afterwards", []),
-        differs=[one for one in compared if one.before != one.after],
-        stays=[one for one in compared if one.before == one.after],
-        prices=prices.known(),
-        before=costs[0],
-        after=costs[1],
-        said=said,
-        **more,
-    )
-
-
-@contextmanager
-def _rolled_back() -> Iterator[None]:
-    """Ask a service for something, and take it back."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)

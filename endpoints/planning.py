@@ -1,8 +1,10 @@
 """What a new endpoint, or a change of one, would call in AWS and cost, before anything is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -257,32 +259,64 @@ def of_change(
 ) -> EndpointPlan:
     """What follows where ``ask`` asks for a change, which is rolled back. ``now``: what serves."""
     running = endpoint.running
-    with transaction.atomic():
+    with rolled_back():
         row = ask()
         calls, afterwards = change_calls(row)
-        transaction.set_rollback(True)
     compared = compared_with(now, row, named=bool(running.variants))
     known, hours = prices.known(), endpoint.working_hours
-    return EndpointPlan(
-        name=row.name,
-        expires_at=row.expires_at,
-        idle_hours=row.idle_hours,
-        is_new=False,
+    after = (
+        known.cost_of(row.requested)
+        if row.limits is None
+        else known.cost(row.instance_type, running.instance_count)
+    )
+    return plan_of(
+        row,
         withdraws=endpoint.revision if endpoint.updating else None,
         notes=[*_of_stores(endpoint, row), *_of_quotas(calls, running, row)],
         calls=calls,
         afterwards=afterwards,
-        differs=[one for one in compared if one.before != one.after],
-        stays=[one for one in compared if one.before == one.after],
-        prices=known,
-        before=prices.in_hours(known.cost_of(running), hours),
-        after=prices.in_hours(
-            known.cost_of(row.requested)
-            if row.limits is None
-            else known.cost(row.instance_type, running.instance_count),
-            hours,
+        compared=compared,
+        costs=(
+            prices.in_hours(known.cost_of(running), hours),
+            prices.in_hours(after, hours),
         ),
         up_to=None if row.limits is None else known.cost(row.instance_type, row.limits.highest),
+    )
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    """Ask a service for something, and take it back."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def plan_of(
+    endpoint: Endpoint,
+    *,
+    calls: list[Call],
+    compared: Sequence[Difference],
+    costs: tuple[Cost | None, Cost | None],
+    afterwards: Sequence[Call] = (),
+    withdraws: int | None = None,
+    **more: Any,
+) -> EndpointPlan:
+    """The plan of what is done with a living endpoint. ``costs``: before and after, an hour."""
+    return EndpointPlan(
+        name=endpoint.name,
+        expires_at=endpoint.expires_at,
+        idle_hours=endpoint.idle_hours,
+        is_new=False,
+        withdraws=withdraws,
+        calls=calls,
+        afterwards=list(afterwards),
+        differs=[one for one in compared if one.before != one.after],
+        stays=[one for one in compared if one.before == one.after],
+        prices=prices.known(),
+        before=costs[0],
+        after=costs[1],
+        **more,
     )
 
 
@@ -337,32 +371,19 @@ def _of_quotas(calls: list[Call], running: Running, row: Endpoint) -> list[str]:
 def plan_scaling(*, endpoint: Endpoint, limits: Limits | None, actor: User | None) -> EndpointPlan:
     """What `scaling.set_scaling` would do. Raises what that raises; changes nothing."""
     running, earlier = endpoint.running, endpoint.limits
-    with transaction.atomic():
+    with rolled_back():
         row = scaling.write_scaling(endpoint=endpoint, limits=limits, actor=actor)
         settled = row.scaling in (Endpoint.Scaling.ON, Endpoint.Scaling.OFF)
         calls = [] if settled else scaling_calls(row)
-        transaction.set_rollback(True)
-    now, then = _said(earlier), _said(limits)
-    compared = Difference("scaling", now, then)
-    known = prices.known()
-    count = running.instance_count
-    if limits is not None:
-        count = min(max(count, limits.least), limits.most)
-    return EndpointPlan(
-        name=row.name,
-        expires_at=row.expires_at,
-        idle_hours=row.idle_hours,
-        is_new=False,
-        withdraws=None,
+    known, kind, count = prices.known(), running.instance_type, running.instance_count
+    then = count if limits is None else min(max(count, limits.least), limits.most)
+    return plan_of(
+        row,
         calls=calls,
-        afterwards=[],
-        differs=[compared] if now != then else [],
-        stays=[compared] if now == then else [],
+        compared=[Difference("scaling", _said(earlier), _said(limits))],
         notes=quotas.notes(scaling.at_most(running, limits)) if calls else [],
-        prices=known,
-        before=known.cost(running.instance_type, running.instance_count),
-        after=known.cost(running.instance_type, count),
-        up_to=None if limits is None else known.cost(running.instance_type, limits.highest),
+        costs=(known.cost(kind, count), known.cost(kind, then)),
+        up_to=None if limits is None else known.cost(kind, limits.highest),
     )
 
 
