@@ -5,7 +5,7 @@
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from html import escape
@@ -147,11 +147,17 @@ def badge(badge: Badge, id: str = "", say: bool = False) -> SafeString:
 @register.simple_tag
 def options(choice: BoundFilter) -> SafeString:
     """The ``<option>`` of each value of a filter; there may be hundreds."""
+    return option_list(choice.options, choice.value)
+
+
+@register.simple_tag
+def option_list(pairs: Iterable[tuple[str, Any]], chosen: str = "") -> SafeString:
+    """The ``<option>`` of each pair of value and label, ``chosen`` the value that is selected."""
     return SafeString(
         "".join(
-            f'<option value="{escape(value)}"{" selected" if value == choice.value else ""}>'
+            f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>'
             f"{escape(str(label))}</option>"
-            for value, label in choice.options
+            for value, label in pairs
         )
     )
 
