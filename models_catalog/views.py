@@ -27,6 +27,7 @@ from models_catalog import (
     comparing,
     copy_views,
     importing,
+    list_lines,
     measured,
     references,
     retiring,
@@ -177,8 +178,11 @@ def model_list(request: HttpRequest) -> HttpResponse:
         row.best = f"{row.best_value:.6g}", row.best_number
     context = {
         "table": table,
-        "meta": shown,
-        "models": [described[row.pk] for row in table.rows if row.pk in described],
+        "lines": [
+            list_lines.line(described[row.pk], best=bool(shown))
+            for row in table.rows
+            if row.pk in described
+        ],
         "query": query,
         "versions": versions[:MAX_FOUND] if query else [],
         "no_models": not table.filtered and not table.total,

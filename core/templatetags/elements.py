@@ -92,8 +92,8 @@ def when(value: datetime | None, form: str = "") -> SafeString:
     if value is None:
         return SafeString('<span class="muted">–</span>')
     here = _here(value)
-    minute = escape(absolute(here))  # formats end in it: the rest is added
-    second = f"{minute}:{here:%S}"
+    minute = escape(_to_the_minute(here))  # formats end in it: the rest is added
+    second = f"{minute}:{here.second:02}"
     machine, full = here.isoformat(), f"{second} {escape(here.tzname() or '')}".rstrip()
     said = second if form == "second" else minute
     if form:
@@ -105,15 +105,16 @@ def when(value: datetime | None, form: str = "") -> SafeString:
 
 
 def _here(value: datetime) -> datetime:
-    return timezone.localtime(value) if timezone.is_aware(value) else value
+    return value if value.tzinfo is None else value.astimezone(timezone.get_current_timezone())
 
 
 def absolute(value: datetime | None) -> str:
     """A time in the user's zone and language, to the minute: their DATETIME_FORMAT."""
-    if value is None:
-        return ""
-    here = _here(value)
-    return f"{_day(here.date(), get_language())}{here:%H:%M}"
+    return "" if value is None else _to_the_minute(_here(value))
+
+
+def _to_the_minute(here: datetime) -> str:
+    return f"{_day(here.date(), get_language())}{here.hour:02}:{here.minute:02}"
 
 
 @lru_cache(maxsize=1024)
