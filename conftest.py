@@ -12,7 +12,7 @@ from django.conf import settings
 from structlog import contextvars
 
 from core import catalogs, remembered
-from tests import migrated, quick
+from tests import first_rows, migrated, quick
 
 # pytest-django has read the settings of the tests by now (pyproject.toml). A process that a test
 # starts is to have the portal's own, as a user's has.
@@ -107,13 +107,24 @@ def django_db_keepdb(
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_keepdb: bool, django_db_blocker: Any) -> None:
-    """The database of the tests, which is kept for the next run before a test has written to it."""
-    from django.db import connection
+def django_db_setup(
+    django_db_setup: None, django_db_keepdb: bool, django_db_blocker: Any
+) -> Iterator[first_rows.FirstRows]:
+    """The database of the tests, which is kept for the next run before a test has written to it.
 
-    if connection.vendor == "sqlite" and not django_db_keepdb:
-        with django_db_blocker.unblock():
+    Gives the rows that every test begins with.
+    """
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    with django_db_blocker.unblock():
+        if connection.vendor == "sqlite" and not django_db_keepdb:
             migrated.keep(Path(connection.settings_dict["NAME"]))
+        rows = first_rows.FirstRows()
+    patch = pytest.MonkeyPatch()
+    patch.setattr(TransactionTestCase, "_fixture_teardown", lambda _: rows.put_back())
+    yield rows
+    patch.undo()
 
 
 @pytest.fixture(autouse=True)
@@ -195,13 +206,13 @@ def remembering(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def user_in(db: None) -> Callable[[str], Any]:
+def user_in(db: None, django_db_setup: first_rows.FirstRows) -> Callable[[str], Any]:
     """Make a user of a role: ``user_in("viewer")``; ``"superuser"`` is one without a role."""
     from django.contrib.auth.models import Group, User
 
     from accounts import roles
 
-    if Group.objects.count() < len(roles.ALL):  # migrate makes them; some tests take them away
+    if first_rows.permissions_of_roles() != django_db_setup.permissions:  # by a setting
         roles.ensure_roles()
 
     def make(role: str) -> Any:

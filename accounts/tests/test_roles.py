@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.test import Client
 
@@ -19,8 +19,7 @@ def test_each_role_adds_to_the_one_before() -> None:
 
 
 def test_ensuring_the_roles_twice_changes_nothing_and_takes_back_what_was_added(db: None) -> None:
-    from django.contrib.auth.models import Group, Permission
-
+    Group.objects.all().delete()
     roles.ensure_roles()
     group = Group.objects.get(name="viewer")
     group.permissions.add(Permission.objects.get(codename="teardown_endpoint"))
@@ -30,6 +29,7 @@ def test_ensuring_the_roles_twice_changes_nothing_and_takes_back_what_was_added(
 
 
 def test_the_first_admin_keeps_its_password(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    Group.objects.all().delete()
     monkeypatch.setenv("ADMIN_PASSWORD", "first")
     call_command("ensure_admin")
     monkeypatch.setenv("ADMIN_PASSWORD", "second")
