@@ -12,6 +12,7 @@ from core import clock
 from endpoints import alarms, orphans, reconciler, services
 from endpoints.models import AlarmWatch, Endpoint, OrphanLook
 from endpoints.tests.account import Account
+from endpoints.tests.ready_made import ReadyMade
 from models_catalog.models import RegisteredModel, Version
 
 CREATED = ["+model demo-r1", "+config demo-r1", "+endpoint demo"]
@@ -38,51 +39,68 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Account:
     return account
 
 
+def ask_for(account: Account) -> Endpoint:
+    """Ask for an endpoint; its row as others read it."""
+    endpoint = services.create_endpoint(
+        name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
+    )
+    return Endpoint.objects.get(pk=endpoint.pk)
+
+
+def one_step(endpoint: Endpoint) -> Endpoint:
+    """Take one step, due or not, and read the row again."""
+    Endpoint.objects.filter(pk=endpoint.pk).update(
+        check_after=timezone.now() - timedelta(seconds=1)
+    )
+    reconciler.advance(endpoint.pk)
+    return Endpoint.objects.get(pk=endpoint.pk)
+
+
+def until_settled(endpoint: Endpoint) -> Endpoint:
+    """Step on until nothing is under way."""
+    for _ in range(60):
+        endpoint = one_step(endpoint)
+        if endpoint.settled:
+            return endpoint
+    raise AssertionError(f"{endpoint} does not settle: {endpoint.state}, {endpoint.hint}")
+
+
+def serve_at_once(account: Account, endpoint: Endpoint | None = None) -> Endpoint:
+    """Have an endpoint in service at the first look."""
+    usual, account.looks = account.looks, 0
+    endpoint = until_settled(endpoint or ask_for(account))
+    account.looks = usual
+    return endpoint
+
+
+ASKED_FOR = ReadyMade(ask_for)
+SERVING = ReadyMade(serve_at_once)
+
+
 @pytest.fixture
 def endpoint(db: None, account: Account) -> Endpoint:
     """An endpoint that was asked for a moment ago."""
-    return services.create_endpoint(
-        name="demo", instance_type="ml.m5.large", instance_count=1, actor=None
-    )
+    return ASKED_FOR.of(account)
 
 
 @pytest.fixture
 def advance() -> Callable[[Endpoint], Endpoint]:
     """Take one step, due or not, and read the row again."""
-
-    def step(endpoint: Endpoint) -> Endpoint:
-        Endpoint.objects.filter(pk=endpoint.pk).update(
-            check_after=timezone.now() - timedelta(seconds=1)
-        )
-        reconciler.advance(endpoint.pk)
-        return Endpoint.objects.get(pk=endpoint.pk)
-
-    return step
+    return one_step
 
 
 @pytest.fixture
-def settle(advance: Callable[[Endpoint], Endpoint]) -> Callable[[Endpoint], Endpoint]:
+def settle() -> Callable[[Endpoint], Endpoint]:
     """Step on until nothing is under way."""
-
-    def run(endpoint: Endpoint) -> Endpoint:
-        for _ in range(60):
-            endpoint = advance(endpoint)
-            if endpoint.settled:
-                return endpoint
-        raise AssertionError(f"{endpoint} does not settle: {endpoint.state}, {endpoint.hint}")
-
-    return run
+    return until_settled
 
 
 @pytest.fixture
-def serving(
-    endpoint: Endpoint, account: Account, settle: Callable[[Endpoint], Endpoint]
-) -> Endpoint:
+def serving(request: pytest.FixtureRequest, db: None, account: Account) -> Endpoint:
     """An endpoint in service, which was so at the first look: many tests begin with it."""
-    usual, account.looks = account.looks, 0
-    endpoint = settle(endpoint)
-    account.looks = usual
-    return endpoint
+    if "endpoint" in request.fixturenames:
+        return serve_at_once(account, request.getfixturevalue("endpoint"))
+    return SERVING.of(account)
 
 
 @pytest.fixture
