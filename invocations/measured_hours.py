@@ -149,7 +149,8 @@ def _write(endpoint: Endpoint, variant: str, hours: Mapping[datetime, Figures]) 
     with transaction.atomic():
         MeasuredHour.objects.bulk_create(rows, ignore_conflicts=True)
         for at in sorted(hours, reverse=True):
-            if hours[at].get("invocations", 0) > _own_calls(endpoint, variant, at):
+            calls = hours[at].get("invocations", 0)
+            if calls > 0 and calls > _own_calls(endpoint, variant, at):
                 Endpoint.objects.called_by_others(endpoint.pk, at + HOUR)
                 break
 

@@ -51,9 +51,9 @@ def _constants(name: str) -> dict[str, int]:
     """The files that assign a number to ``name`` at their top level, and the numbers."""
     found = {}
     for path in _sources():
-        if path.suffix != ".py":
+        if path.suffix != ".py" or name not in (text := path.read_text()):
             continue
-        for node in ast.parse(path.read_text()).body:
+        for node in ast.parse(text).body:
             if (
                 isinstance(node, ast.Assign)
                 and isinstance(node.value, ast.Constant)
