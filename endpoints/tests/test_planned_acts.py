@@ -1,11 +1,13 @@
 """What a pause, a put-back, an alarm and the like call is what their plans showed before."""
 
+import contextlib
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.test import Client
@@ -19,8 +21,8 @@ from endpoints.sagemaker import Call
 from endpoints.tests.account import OTHER_IMAGE, Account
 from endpoints.tests.test_endpoints_api import DEMO, Api, api
 from endpoints.variants import ALONE, ProductionVariant
+from tests import aws_clients
 
-__all__ = ["api"]
 __all__ = ["api"]
 Step = Callable[[Endpoint], Endpoint]
 Watch = Callable[[], AlarmWatch]
@@ -42,16 +44,18 @@ def run(plan: EndpointPlan, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
         said = {"Code": "ValidationException", "Message": 'Could not find endpoint "arn:x".'}
         return SimpleNamespace(status_code=400), {"Error": said, "ResponseMetadata": {}}
 
-    real = boto3.client
+    ends = contextlib.ExitStack()
 
     def client(service: str, region_name: str) -> Any:
-        made_client = real(service, region_name=region_name)
+        assert region_name == settings.AWS_REGION
+        found = aws_clients.client(service)
         name = service.replace("application-autoscaling", "application-auto-scaling")
-        made_client.meta.events.register(f"before-parameter-build.{name}", note)
-        made_client.meta.events.register(f"before-call.{name}", answer)
-        return made_client
+        for event, heard in (("before-parameter-build", note), ("before-call", answer)):
+            found.meta.events.register(f"{event}.{name}", heard)
+            ends.callback(found.meta.events.unregister, f"{event}.{name}", heard)
+        return found
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, ends:
         patch.setattr(boto3, "client", client)
         exec(compile(plan.code, "plan.py", "exec"), {})
     return made

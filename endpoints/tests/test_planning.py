@@ -1,5 +1,6 @@
 """What a plan shows is what is called then, and nothing is made by looking at it."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,6 +20,7 @@ from endpoints import planning, prices, sagemaker, services
 from endpoints.models import Endpoint, Resource, Revision
 from endpoints.tests.account import OTHER_IMAGE, Account
 from endpoints.tests.test_endpoints_api import DEMO, PATH, Api, api
+from tests import aws_clients
 
 __all__ = ["api"]
 LARGE, XLARGE = "ml.m5.large", "ml.m5.xlarge"
@@ -32,7 +34,7 @@ def _types(settings: Any) -> None:
 
 def _run(code: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     """The calls that a plan's script makes; boto3 checks their arguments, and none is sent."""
-    client = boto3.client("sagemaker", region_name="ap-northeast-2")
+    client = aws_clients.client("sagemaker")
     made: list[tuple[str, dict[str, Any]]] = []
 
     def note(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -41,9 +43,10 @@ def _run(code: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str
     def answer(**_: Any) -> tuple[Any, dict[str, str]]:
         return SimpleNamespace(status_code=200), {"EndpointStatus": "InService"}
 
-    client.meta.events.register("before-parameter-build.sagemaker", note)
-    client.meta.events.register("before-call.sagemaker", answer)
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, contextlib.ExitStack() as ends:
+        for event, heard in (("before-parameter-build", note), ("before-call", answer)):
+            client.meta.events.register(f"{event}.sagemaker", heard)
+            ends.callback(client.meta.events.unregister, f"{event}.sagemaker", heard)
         patch.setattr(boto3, "client", lambda service, region_name: client)
         exec(compile(code, "plan.py", "exec"), {})
     return made

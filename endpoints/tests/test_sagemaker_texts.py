@@ -2,19 +2,19 @@
 
 from datetime import UTC, datetime
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 
 from core import aws, errors
 from endpoints import sagemaker
+from tests import aws_clients
 
 ARN = "arn:aws:sagemaker:ap-northeast-2:123456789012"
 
 
 @pytest.fixture
 def stub(monkeypatch):
-    client = boto3.client("sagemaker", region_name="ap-northeast-2")
+    client = aws_clients.client("sagemaker")
     monkeypatch.setattr(aws, "sagemaker", lambda: client)
     with Stubber(client) as stubber:
         yield stubber

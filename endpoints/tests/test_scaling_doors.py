@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 from django.test import Client
@@ -14,6 +13,7 @@ from endpoints.limits import Limits, ScheduledLimits
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
 from endpoints.tests.test_endpoints_api import DEMO, Api, api
+from tests import aws_clients
 
 __all__ = ["api"]
 Step = Callable[[Endpoint], Endpoint]
@@ -172,7 +172,7 @@ def test_another_state_than_was_seen_is_not_changed(
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    client = boto3.client("application-autoscaling", region_name="ap-northeast-2")
+    client = aws_clients.client("application-autoscaling")
     monkeypatch.setattr(aws, "autoscaling", lambda: client)
     with Stubber(client) as stubber:
         yield stubber

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
@@ -14,6 +13,7 @@ from core import aws, errors
 from endpoints.models import Endpoint
 from invocations import cloudwatch
 from invocations.windows import Range, Window
+from tests import aws_clients
 
 NOW = datetime(2026, 1, 31, 9, 30, 40, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -31,7 +31,7 @@ def demo(db: None) -> Endpoint:
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    client = boto3.client("cloudwatch", region_name="ap-northeast-2")
+    client = aws_clients.client("cloudwatch")
     monkeypatch.setattr(aws, "cloudwatch", lambda: client)
     with Stubber(client) as stubber:
         yield stubber

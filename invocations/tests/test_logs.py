@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import Stubber
 from django.contrib.auth.models import User
@@ -18,6 +17,7 @@ from invocations import log_lines
 from invocations.log_lines import LogLevel, LogSearch
 from invocations.models import Invocation
 from models_catalog.models import RegisteredModel, Version
+from tests import aws_clients
 
 BEGIN = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 GROUP = "/aws/sagemaker/Endpoints/demo"
@@ -54,7 +54,7 @@ def version(db: None, settings: Any) -> Version:
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    client = boto3.client("logs", region_name="ap-northeast-2")
+    client = aws_clients.client("logs")
     monkeypatch.setattr(aws, "logs", lambda: client)
     with Stubber(client) as stubber:
         yield stubber

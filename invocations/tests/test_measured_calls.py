@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
@@ -13,6 +12,7 @@ from endpoints import last_calls
 from endpoints.models import Endpoint
 from invocations.measured_calls import LAG
 from invocations.models import Invocation
+from tests import aws_clients
 
 NOW = datetime(2026, 1, 31, 9, 30, 40, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -28,7 +28,7 @@ def demo(db: None, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
 
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    client = boto3.client("cloudwatch", region_name="ap-northeast-2")
+    client = aws_clients.client("cloudwatch")
     monkeypatch.setattr(aws, "cloudwatch", lambda: client)
     with Stubber(client) as stubber:
         yield stubber

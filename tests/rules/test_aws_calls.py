@@ -23,6 +23,7 @@ from core import aws, errors
 from core.sentences import phrase
 from endpoints import autoscaling, cloudwatch, sagemaker
 from invocations import runtime
+from tests import aws_clients
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("core", "activity", "accounts", "notices", "models_catalog", "endpoints", "invocations")
@@ -352,4 +353,4 @@ def test_no_404_of_another_server_means_that_an_endpoint_is_gone() -> None:
 def test_every_call_is_in_the_service_model_that_boto3_has() -> None:
     for service, name in calls():
         assert name in _model(service).operation_names
-        assert xform_name(name) in dir(aws.boto3.client(service, region_name="ap-northeast-2"))
+        assert xform_name(name) in dir(aws_clients.client(service))
