@@ -9,7 +9,8 @@ A key that cannot be a path (``a/`` or ``a//b``, ``..``, names above 255 bytes, 
 is an object) is stored under its digest in ROOT/.localaws-s3/odd.
 
 A file is written under a temporary name and renamed when it is complete, so a killed server leaves
-the object as it was. Nothing is synced to disk: a power cut may lose the last seconds of writes.
+the object as it was. An object that becomes a part of another shares its file with that part until
+the upload is completed. Nothing is synced to disk: a power cut may lose the last seconds of writes.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ import fcntl
 import hashlib
 import heapq
 import json
+import logging
 import mimetypes
 import os
 import re
@@ -32,6 +34,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from .s3_errors import S3Error, no_such_key
+
+log = logging.getLogger(__name__)
 
 OWN = ".localaws-s3"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
@@ -449,3 +453,23 @@ def copy_bytes(source: IO[bytes], start: int, count: int, target: IO[bytes]) -> 
             raise OSError("a file ended before its end")
         start += copied
         count -= copied
+
+
+def link_or_copy(source: IO[bytes], found: StoredObject, target: IO[bytes]) -> None:
+    """Make the new file ``target`` one with the bytes of an object, whose open file is ``source``.
+
+    It becomes a second name of the object's file: an object is replaced, and never written into.
+    So it is for objects that this server wrote, as others may write into theirs. Where the file
+    system has no such names, or the object was replaced meanwhile, the bytes are copied.
+    """
+    link = Path(f"{target.name}.link")
+    try:
+        os.link(found.path, link, follow_symlinks=False)
+        if os.path.samestat(link.lstat(), os.fstat(source.fileno())):
+            os.replace(link, target.name)
+            return
+    except OSError as error:
+        log.debug("%s is copied, as it cannot be linked: %s", found.path, error)
+    finally:
+        link.unlink(missing_ok=True)
+    copy_bytes(source, 0, found.size, target)

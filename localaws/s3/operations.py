@@ -29,6 +29,7 @@ from .object_store import (
     StoredObject,
     check_key,
     copy_bytes,
+    link_or_copy,
 )
 from .s3_errors import S3Error, failed_precondition, no_such_key, not_implemented
 
@@ -617,13 +618,15 @@ class Service:
                 start, length = _span_of_source(header, source.size)
             check_size(length)
 
+            names = [upload.algorithm] if upload.algorithm else []
+            is_whole = (start, length) == (0, source.size)
+            known = _known_of(source.description, names) if is_whole else None
+
             def copied(target: IO[bytes]) -> Received:
+                if known is not None:
+                    link_or_copy(file, source, target)
+                    return Received(length, *known)
                 copy_bytes(file, start, length, target)
-                names = [upload.algorithm] if upload.algorithm else []
-                if (start, length) == (0, source.size):
-                    known = _known_of(source.description, names)
-                    if known is not None:
-                        return Received(length, *known)
                 digests = _digests(target.name, ["md5", *names])
                 found = {name: checksums.encoded(digests[name]) for name in names}
                 return Received(length, digests["md5"].hex(), found)

@@ -17,7 +17,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localaws.s3.object_store import ObjectAttributes, ObjectStore
+from localaws.s3.object_store import ObjectAttributes, ObjectStore, link_or_copy
 from localaws.tests.servers import KEY, REGION, ROOT, SECRET, S3Server, wait_for
 
 
@@ -302,3 +302,50 @@ def test_whoever_reads_while_others_write_gets_one_object_whole(tmp_path: Path) 
     kept = list((tmp_path / "objects/.localaws-s3/meta").rglob("*.json"))
     assert len(kept) == 1, "descriptions of what was replaced are gone"
     assert json.loads(kept[0].read_text())["etag"]
+
+
+def test_an_object_that_becomes_a_part_is_not_copied_unless_another_program_may_write_into_it(
+    server: S3Server, bucket: Path
+) -> None:
+    s3, name = client(server.url), bucket.name
+    s3.put_object(Bucket=name, Key="ours", Body=b"ours")
+    (bucket / "theirs").write_bytes(b"theirs")
+    upload = s3.create_multipart_upload(Bucket=name, Key="joined")["UploadId"]
+    for number, key in enumerate(("ours", "theirs"), 1):
+        source = {"Bucket": name, "Key": key}
+        s3.upload_part_copy(
+            Bucket=name, Key="joined", UploadId=upload, PartNumber=number, CopySource=source
+        )
+    assert (bucket / "ours").stat().st_nlink == 2
+    assert (bucket / "theirs").stat().st_nlink == 1
+    s3.abort_multipart_upload(Bucket=name, Key="joined", UploadId=upload)
+    assert (bucket / "ours").stat().st_nlink == 1
+    assert read(s3, name, "ours") == b"ours"
+
+
+def test_what_cannot_be_linked_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ObjectStore(tmp_path / "objects")
+    store.create_bucket("bucket")
+    for content in (b"first", b"second"):
+        store.temporary().write_bytes(content)
+        (written,) = (tmp_path / "objects" / ".localaws-s3" / "tmp").iterdir()
+        if content == b"first":
+            store.commit("bucket", "key", written, ObjectAttributes("1"))
+            found, source = store.open("bucket", "key")
+        else:  # the object is replaced while it is copied
+            store.commit("bucket", "key", written, ObjectAttributes("2"))
+    with source, (tmp_path / "replaced").open("wb", buffering=0) as target:
+        link_or_copy(source, found, target)
+    assert (tmp_path / "replaced").read_bytes() == b"first"
+    assert (tmp_path / "replaced").stat().st_nlink == 1
+    found, source = store.open("bucket", "key")
+
+    def no_links(*_: object, **__: object) -> None:
+        raise PermissionError("this file system has no hard links")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with source, (tmp_path / "copied").open("wb", buffering=0) as target:
+        link_or_copy(source, found, target)
+    assert (tmp_path / "copied").read_bytes() == b"second"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["copied", "objects", "replaced"]
+    store.close()

@@ -498,6 +498,32 @@ def test_objects_that_become_parts_keep_their_checksums(s3: Any, bucket: str) ->
         assert read(s3, bucket, "joined") == b"".join(pieces)
 
 
+def test_a_part_keeps_its_bytes_when_its_object_is_replaced_or_deleted(
+    s3: Any, bucket: str
+) -> None:
+    pieces = [BIG[: 5 << 20], BIG[1 << 20 : 6 << 20], b"the end"]
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="joined")["UploadId"]
+    parts = []
+    for n, piece in enumerate(pieces):
+        s3.put_object(Bucket=bucket, Key=str(n), Body=piece)
+        part = s3.upload_part_copy(
+            Bucket=bucket,
+            Key="joined",
+            UploadId=upload,
+            PartNumber=n + 1,
+            CopySource={"Bucket": bucket, "Key": str(n)},
+        )["CopyPartResult"]
+        parts.append({"PartNumber": n + 1, "ETag": part["ETag"]})
+    s3.put_object(Bucket=bucket, Key="0", Body=b"another")
+    s3.delete_object(Bucket=bucket, Key="1")
+    s3.complete_multipart_upload(
+        Bucket=bucket, Key="joined", UploadId=upload, MultipartUpload={"Parts": parts}
+    )
+    s3.delete_object(Bucket=bucket, Key="2")
+    assert read(s3, bucket, "joined") == b"".join(pieces)
+    assert read(s3, bucket, "0") == b"another"
+
+
 def test_big_objects_are_copied_in_parts(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="one.bin", Body=BIG, Tagging="a=b")
     s3.copy({"Bucket": bucket, "Key": "one.bin"}, bucket, "two.bin")
