@@ -19,7 +19,9 @@ import pytest
 
 from client.tests.conftest import CLIENT, Ran
 from client.tests.fake_portal import EXAMPLES, FakePortal, Says, fake_portal, problem
-from mme_client import Portal, RefusedArchive, Rejected
+from mme_client import Portal, RefusedArchive, Rejected, models
+from mme_client.cli import archives
+from mme_client.cli.hashing import Hashing
 
 Mme = Callable[..., Ran]
 BYTES = b"\x1f\x8b an archive" * 100
@@ -174,6 +176,35 @@ def test_a_broken_upload_is_sent_again_from_its_beginning(fake: FakePortal, arch
     assert [request.body for request in fake.requests] == [BYTES, BYTES]
     assert len({request.headers["Idempotency-Key"] for request in fake.requests}) == 1
     assert told[-1] == (len(BYTES), len(BYTES))
+
+
+def test_an_archive_is_read_once_for_its_hash(
+    mme: Mme, fake: FakePortal, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    hashing = Hashing._hash
+    monkeypatch.setattr(Hashing, "_hash", lambda self: (read.append(self._path), hashing(self)))
+    for module in (models, archives):
+        monkeypatch.setattr(module, "sha256_of", lambda path: pytest.fail(f"{path} is read again"))
+    fake.answers = [Says(document={"items": [], "next": None}), UPLOADED]
+    ran = mme("push", str(archive), url=fake.url, token="mme_x")
+    assert ran.code == 0, ran.err
+    assert read == [str(archive)]
+    digest = hashlib.sha256(BYTES)
+    assert fake.requests[0].target.endswith(f"sha256={digest.hexdigest()}")
+    sent = base64.b64encode(digest.digest()).decode()
+    assert fake.requests[1].headers["Repr-Digest"] == f"sha-256=:{sent}:"
+
+
+def test_what_is_wrong_with_the_file_is_raised_where_its_hash_is_asked(tmp_path: Path) -> None:
+    switch_s = sys.getswitchinterval()
+    for path, error in ((tmp_path / "nowhere", FileNotFoundError), (tmp_path, IsADirectoryError)):
+        with pytest.raises(error):
+            Hashing(str(path)).hexdigest()
+    large = tmp_path / "large"
+    large.write_bytes(bytes(range(256)) * (40 << 10))
+    assert Hashing(str(large)).hexdigest() == hashlib.sha256(large.read_bytes()).hexdigest()
+    assert sys.getswitchinterval() == switch_s
 
 
 def test_the_library_raises_what_the_command_tells(fake: FakePortal, archive: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import mme_client
+from mme_client import resuming
 from mmeportal.tests.web_server import WebServer
 from models_catalog.tests.test_api_server import MB
 from models_catalog.tests.test_upload_server import Uploading, some, uploading
@@ -29,6 +30,7 @@ class Proxy:
 
     def __init__(self, server: WebServer) -> None:
         self.sent = self.refused = self.cuts = 0
+        self.sizes: list[int] = []  # of bodies, the refused ones too
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,6 +38,7 @@ class Proxy:
 
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
+                proxy.sizes += [length] if length else []
                 if length > MB:
                     proxy.refused += 1
                     self.close_connection = True
@@ -110,6 +113,27 @@ def test_a_push_gets_through_a_proxy_that_takes_one_megabyte(
     assert (version.number, version.note, version.metadata) == (1, "small", {"accuracy": 0.9})
     assert proxy.refused
     assert proxy.sent == archive.stat().st_size  # a cut lost an answer, and no byte was sent twice
+
+
+def test_requests_grow_while_they_are_quick_until_one_is_refused(
+    uploading: Uploading, proxy: Proxy, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kb = 1 << 10
+    monkeypatch.setattr(resuming, "FIRST_BYTES", 256 * kb)
+    with mme_client.Portal(proxy.url, uploading.token) as portal:
+        version = portal.models.push(archive, "by-growing")
+        assert version.sha256 == hashlib.sha256(archive.read_bytes()).hexdigest()
+        left = (5 * 1024 - 256 - 512) * kb
+        grown = [256 * kb, 512 * kb, MB, 2 * MB]  # the last is refused
+        assert proxy.sizes == [*grown, *[MB] * 3, left - 4 * MB]
+        proxy.sizes.clear()
+        monkeypatch.setattr(resuming, "MOST_BYTES", 512 * kb)
+        portal.models.push(archive, "by-bounded")
+        assert proxy.sizes == [256 * kb, *[512 * kb] * 9, 256 * kb]
+        proxy.sizes.clear()
+        monkeypatch.setattr(resuming, "_MOMENT_S", 0)
+        portal.models.push(archive, "by-slow")
+        assert proxy.sizes == [256 * kb] * 20
 
 
 class _KilledError(Exception):

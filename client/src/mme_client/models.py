@@ -24,7 +24,6 @@ WAIT_S = 30
 PUSH_S = 600.0
 #: Up to this size an archive is sent in one request: every proxy takes it.
 PLAIN_BYTES = 1 << 20
-_READ_BYTES = 1 << 20
 #: Problems of a push that are of the archive itself.
 _OF_ARCHIVE = {"too-large", "digest-mismatch"}
 _ENDING = re.compile(r"\.(?:tar\.gz|tgz)$", re.IGNORECASE)
@@ -135,6 +134,7 @@ class Models(Noun):
         file_name: str = "",
         progress: Callable[[int, int], None] | None = None,
         kept: str | os.PathLike[str] | None = None,
+        sha256: str = "",
     ) -> Version:
         """Upload an archive as the next version of a model, which is made where it is missing.
 
@@ -144,7 +144,9 @@ class Models(Noun):
 
         ``model``: by default the file's name, without ``_v2.tar.gz``. ``progress(sent, of)`` is
         called with bytes. ``metadata``: what is known of it, ``{"accuracy": 0.93}``. ``store``:
-        where a new model goes, for good; empty: the default one. ``.wait()`` of what this gives
+        where a new model goes, for good; empty: the default one. ``sha256``: that of the file, in
+        hex, where it is known already, as of `find`: the file is not read for it, then. The portal
+        compares it with what arrives. ``.wait()`` of what this gives
         waits for the validation. Raises RefusedArchive where the portal does not
         take the bytes.
 
@@ -157,7 +159,7 @@ class Models(Noun):
         model = model or name_of(file_name)
         if not model:
             raise ValueError(f"{file_name!r} names no model; say which one.")
-        body = ArchiveBody.of(path, progress)
+        body = ArchiveBody.of(path, progress, sha256)
         query: dict[str, object] = {"file_name": file_name, "note": note, "packing": packing}
         query["description"] = description
         if store:
@@ -408,9 +410,14 @@ class ArchiveBody:
     progress: Callable[[int, int], None] | None = None
 
     @classmethod
-    def of(cls, path: Path, progress: Callable[[int, int], None] | None = None) -> ArchiveBody:
-        """Read the file once, for its SHA-256."""
-        return cls(path, path.stat().st_size, sha256_of(path), progress)
+    def of(
+        cls,
+        path: Path,
+        progress: Callable[[int, int], None] | None = None,
+        sha256: str = "",
+    ) -> ArchiveBody:
+        """Read the file once, for its SHA-256, where that is not known."""
+        return cls(path, path.stat().st_size, sha256 or sha256_of(path), progress)
 
     def open(self) -> IO[bytes]:
         """The file; what is read of it is told to ``progress``."""
@@ -434,11 +441,8 @@ class _Told(io.FileIO):
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, read in pieces."""
-    hashed = hashlib.sha256()
     with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            hashed.update(piece)
-    return hashed.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def name_of(file_name: str) -> str:

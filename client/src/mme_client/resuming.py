@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from mme_client.models import ArchiveBody
     from mme_client.transport import Transport
 
-#: What one request sends at first; less where something between takes no such bodies (413).
-FIRST_BYTES, LEAST_BYTES = 32 << 20, 128 << 10
+#: What one request sends at first; less where something between takes no such bodies (413), and up
+#: to twice as much as the one before where that took a moment, as each has a pause at its end.
+FIRST_BYTES, LEAST_BYTES, MOST_BYTES = 32 << 20, 128 << 10, 128 << 20
+_MOMENT_S = 3.0
 #: How often in a row nothing may arrive before it is given up.
 MOST_FAILURES = 9
 _LOOK_EVERY_S = 1.0
@@ -117,6 +119,8 @@ class _Upload:
         self._body = body
         self._told = told
         self._most = FIRST_BYTES
+        self._taken = LEAST_BYTES  # the most that one request has sent
+        self._may_grow = True
 
     def begin(self) -> None:
         pairs = (
@@ -161,7 +165,7 @@ class _Upload:
                 if failures > MOST_FAILURES:
                     raise
                 if isinstance(error, errors.Unreachable):  # perhaps before a 413 could be read
-                    self._most = max(LEAST_BYTES, self._most // 4)
+                    self._shrink(self._most)
                 self._transport.pause(0.5 * 2**failures, error)
 
     def _state(self) -> dict[str, Any]:
@@ -181,12 +185,16 @@ class _Upload:
         while offset < self._body.size:
             piece = _Piece(self._body, offset, min(self._most, self._body.size - offset))
             headers = {**_VERSION, "Upload-Offset": str(offset), "Content-Type": _OCTETS}
+            began = time.monotonic()
             answer = self._transport.call(
                 "PATCH", self.address, body=piece, headers=headers, retries=0,
                 timeout=max(120.0, self._transport.timeout),
             )  # fmt: skip
             offset = int(answer.headers["Upload-Offset"])
             self._tell(offset)
+            self._taken = max(self._taken, piece.size)
+            if self._may_grow and time.monotonic() - began < _MOMENT_S:
+                self._most = max(self._most, min(2 * self._most, MOST_BYTES))
 
     def _is_too_large(self, error: errors.MmeError) -> bool:
         """Whether something before the portal takes only smaller bodies; the next is smaller."""
@@ -196,8 +204,14 @@ class _Upload:
             return False
         if self._most <= LEAST_BYTES:
             return False
-        self._most = max(LEAST_BYTES, min(self._most, self._body.size) // 4)
+        self._shrink(min(self._most, self._body.size))
         return True
+
+    def _shrink(self, sent: int) -> None:
+        """Send less at a time from now on: what was taken before, where that is less."""
+        self._may_grow = False
+        less = self._taken if LEAST_BYTES < self._taken < sent else sent // 4
+        self._most = max(LEAST_BYTES, less)
 
     def _tell(self, sent: int) -> None:
         if self._body.progress is not None:

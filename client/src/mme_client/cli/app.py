@@ -305,11 +305,14 @@ def push(
     quiet: Quiet = False,
     timeout: Timeout = None,
 ) -> None:
+    from mme_client.cli.hashing import Hashing
+
+    hashing = None if archive == "-" else Hashing(archive)  # while the rest is imported
     from mme_client.cli import archives
 
     archives.push(
-        archive, model=model, note=note, description=description, meta=meta or [], store=store,
-        again=again, wait=wait, json=json, quiet=quiet, timeout=timeout,
+        archive, hashing=hashing, model=model, note=note, description=description, meta=meta or [],
+        store=store, again=again, wait=wait, json=json, quiet=quiet, timeout=timeout,
     )  # fmt: skip
 
 

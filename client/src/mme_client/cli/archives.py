@@ -19,6 +19,7 @@ from mme_client.models import name_of, sha256_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mme_client.cli.hashing import Hashing
     from mme_client.portal import Portal
     from mme_client.records import Version
 
@@ -30,6 +31,7 @@ _THERE = ("uploaded", "checking", "ready", "retired")
 def push(
     archive: str,
     *,
+    hashing: Hashing | None,
     model: str,
     note: str,
     description: str,
@@ -41,7 +43,10 @@ def push(
     quiet: bool,
     timeout: float | None,
 ) -> None:
-    """Upload an archive, unless the portal has it; with ``wait``, wait for its validation."""
+    """Upload an archive, unless the portal has it; with ``wait``, wait for its validation.
+
+    ``hashing``: of the archive's file, where it is one.
+    """
     metadata = metadata_of(meta)
     with _file(archive) as path:
         file_name = "" if archive == STDIN else path.name
@@ -49,13 +54,15 @@ def push(
         if not model:
             raise WrongUse(_("Say which model it is: --model NAME."))
         with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-            version = None if again else _known(portal, model, sha256_of(path), store)
+            sha256 = sha256_of(path) if hashing is None else hashing.hexdigest()
+            version = None if again else _known(portal, model, sha256, store)
             if version is not None:
                 terminal.note(_("These bytes are there already: {name}").format(name=version.name))
             else:
                 version = _pushed(
-                    portal, terminal, path, model, note, description, metadata, store, file_name
-                )
+                    portal, terminal, path, model, note, description, metadata, store, file_name,
+                    sha256,
+                )  # fmt: skip
             if wait:
                 version = _validated(terminal, version)
             if json:
@@ -101,6 +108,7 @@ def _pushed(
     metadata: dict[str, str],
     store: str,
     file_name: str,
+    sha256: str,
 ) -> Version:
     cut = _(
         "The upload was cut off. Run the same command again: what arrived of a large file is kept "
@@ -110,7 +118,7 @@ def _pushed(
     with terminal.goes_on(cut), terminal.progress(name) as progress:
         version = portal.models.push(
             path, model, note=note, description=description, metadata=metadata, store=store,
-            file_name=name, progress=progress, kept=uploads_file(),
+            file_name=name, progress=progress, kept=uploads_file(), sha256=sha256,
         )  # fmt: skip
     terminal.note(
         _("Uploaded as {name} ({size}).").format(name=version.name, size=size(version.size))
