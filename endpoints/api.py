@@ -923,10 +923,10 @@ def preview_pause(request: HttpRequest, name: str) -> Any:
 def resume(request: HttpRequest, name: str) -> Any:
     """Resume an endpoint now: it is made again under its name, which takes minutes on AWS.
 
-    Outside of its working hours it is paused again two hours later. `notes` says what is known of
-    the account's quotas.
+    Outside of its working hours it is paused again two hours later.
     """
-    return _noted(request, name, _act(request, name, pausing.resume_now))
+    _act(request, name, pausing.resume_now)
+    return Status(202, _tagged(request, _endpoint(name)))
 
 
 @operation(
@@ -988,9 +988,10 @@ def put_back(request: HttpRequest, name: str, body: DriftIn) -> Any:
     """Make it again as it is wanted here, after somebody changed or deleted it outside the portal.
 
     A change goes back by a change; one that was deleted is made again under its name. Where nothing
-    differs it is 409 `conflict`. `notes` says what is known of the account's quotas.
+    differs it is 409 `conflict`.
     """
-    return _noted(request, name, _act(request, name, drift.put_back, reason=body.reason))
+    _act(request, name, drift.put_back, reason=body.reason)
+    return Status(202, _tagged(request, _endpoint(name)))
 
 
 @operation(

@@ -903,14 +903,13 @@ def extend_by_a_day(request: HttpRequest, pk: int) -> HttpResponse:
 def _act(request: HttpRequest, pk: int, act: Callable[..., Endpoint], done: str) -> HttpResponse:
     endpoint = get_object_or_404(Endpoint, pk=pk)
     try:
-        row = act(endpoint=endpoint, actor=actor(request))
+        act(endpoint=endpoint, actor=actor(request))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     except services.ChangeNotAllowed as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, done)
-        _tell_quotas(request, row)
     return redirect(endpoint)
 
 
@@ -948,7 +947,6 @@ def _decide(
         if row.tearing_down:
             done = _("The end of the endpoint is accepted. What it used is being removed.")
         messages.success(request, done)
-        _tell_quotas(request, row)
     return redirect(endpoint)
 
 

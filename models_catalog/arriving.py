@@ -7,6 +7,7 @@ A restart, or a second connection to another process, loses it: the stretches ar
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models_catalog.models import Upload
@@ -24,8 +25,8 @@ _known: "OrderedDict[str, tuple[int, _Hash]]" = OrderedDict()
 class Arriving:
     """Bytes of an upload that begin at ``offset``, and are not kept yet."""
 
-    def __init__(self, upload: Upload, offset: int, data: bytes) -> None:
-        self._upload, self._offset, self._data = upload, offset, data
+    def __init__(self, upload: Upload, offset: int, pieces: Sequence[bytes]) -> None:
+        self._upload, self._offset, self._pieces = upload, offset, pieces
         self._hash: _Hash | None = None
 
     def hash(self) -> None:
@@ -33,11 +34,12 @@ class Arriving:
         known = hashlib.sha256() if self._offset == 0 else _find(self._upload, self._offset)
         if known is not None:
             self._hash = known.copy()
-            self._hash.update(self._data)
+            for piece in self._pieces:
+                self._hash.update(piece)
 
     def remember(self) -> None:
         """Say that they are kept."""
-        _put(self._upload, self._offset + len(self._data), self._hash)
+        _put(self._upload, self._offset + sum(map(len, self._pieces)), self._hash)
 
 
 def of_all(upload: Upload) -> "_Hash | None":

@@ -4,10 +4,11 @@ import base64
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -78,19 +79,24 @@ def upload(
 
 
 def put(
-    *, bucket: str, key: str, data: bytes, beat: Callable[[], None], meanwhile: Callable[[], None]
+    *,
+    bucket: str,
+    objects: Mapping[str, bytes],
+    beat: Callable[[], None],
+    meanwhile: Callable[[], None],
 ) -> None:
-    """Write bytes that are at hand to ``key``, at once. A user waits; ``beat`` as of `upload`.
+    """Write bytes that are at hand, by key: all at once. A user waits; ``beat`` as of `upload`.
 
     ``meanwhile`` is called in another thread while S3 takes them, and asks no database.
     """
     client = _client(bucket, aws.PAGE)
 
-    def work() -> None:
+    def work(key: str, data: bytes) -> None:
         with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):
             client.put_object(Bucket=bucket, Key=key, Body=data)
 
-    beating(work, meanwhile, beat=beat)
+    works = [partial(work, key, data) for key, data in objects.items()]
+    beating(*works, meanwhile, beat=beat)
 
 
 def beating(*works: Callable[[], None], beat: Callable[[], None]) -> None:

@@ -44,9 +44,10 @@ log = logging.getLogger(__name__)
 KEPT = timedelta(days=1)
 #: A process that adds to an upload and dies keeps others out for so long.
 LEASE = timedelta(seconds=15)
-#: Each stretch is one object, written at once. The web server hands on 16 MiB
+#: So much is written at once: as two objects side by side where each is large enough for a part, as
+#: S3 takes the bytes of two connections faster than of one. The web server hands on up to 24 MiB
 #: (mmeportal/server/guard.py), and a little more.
-STRETCH_BYTES = 17 << 20
+STRETCH_BYTES = 25 << 20
 MOST_STRETCHES, MOST_UNFINISHED = 20_000, 200
 #: A larger one is made a version by a worker, and the last request waits for it so long.
 AT_ONCE_BYTES, WAIT_S = 512 << 20, 20
@@ -263,28 +264,18 @@ def _keep(
     uncommitted: list[Stretch] = []
     offset, left = row.offset, size
     try:
-        while left:
-            data = _next_bytes(file, min(left, STRETCH_BYTES))
-            if not data:  # the body was shorter than it said
-                break
-            if hashed is not None:
-                hashed.update(data)
-            stretch = Stretch(
-                upload=row,
-                offset=offset,
-                size=len(data),
-                key=f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}",
-            )
-            uncommitted.append(stretch)
-            arrived = Arriving(row, offset, data)
+        while left and (pieces := _next_pieces(file, _share(left))):
+            objects: dict[str, bytes] = {}
+            arrived = Arriving(row, offset, pieces)
+            for data in pieces:
+                if hashed is not None:
+                    hashed.update(data)
+                key = f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}"
+                uncommitted.append(Stretch(upload=row, offset=offset, size=len(data), key=key))
+                objects[key] = data
+                offset, left = offset + len(data), left - len(data)
             try:
-                s3.put(
-                    bucket=row.bucket,
-                    key=stretch.key,
-                    data=data,
-                    beat=lease.keep,
-                    meanwhile=arrived.hash,
-                )
+                s3.put(bucket=row.bucket, objects=objects, beat=lease.keep, meanwhile=arrived.hash)
             except AwsError as error:
                 said = gettext(
                     "The store did not take these bytes. What arrived before is kept, and the "
@@ -292,7 +283,6 @@ def _keep(
                 )
                 code = services.not_stored(error).code
                 raise services.NotStored(said % {"problem": error}, code=code) from error
-            offset, left = offset + len(data), left - len(data)
             if checksum is None:
                 _commit(row, lease, uncommitted)
                 arrived.remember()
@@ -312,6 +302,22 @@ def _commit(row: Upload, lease: Lease[Upload], stretches: list[Stretch]) -> None
         row.offset += sum(one.size for one in stretches)
         lease.renew(offset=row.offset)
     stretches.clear()
+
+
+def _share(left: int) -> int:
+    """How many of so many bytes are written at once: a like share, so that the last is no scrap."""
+    return -(-left // -(-left // STRETCH_BYTES))
+
+
+def _next_pieces(file: IO[bytes], most: int) -> list[bytes]:
+    """The next bytes of a file, in two halves if those are large enough for parts.
+
+    They are fewer than ``most`` at the file's end alone, and none at all behind that.
+    """
+    halves = 2 if most >= 2 * s3.LEAST_PART_BYTES else 1
+    each = -(-most // halves)
+    pieces = [_next_bytes(file, min(each, most - begin)) for begin in range(0, most, each)]
+    return [piece for piece in pieces if piece]
 
 
 def _next_bytes(file: IO[bytes], most: int) -> bytes:

@@ -9,7 +9,8 @@ from mmeportal.settings import *  # noqa: F403
 #: S3 takes no smaller ones.
 PART = 5 << 20
 aws.PART_BYTES = PART
-guard.STRETCH_BYTES = PART  # so an archive of two parts comes in two stretches, and S3 joins them
+# So an archive of two parts comes in two stretches, and S3 joins them.
+guard.STRETCH_BYTES = guard.REST_BYTES = guard.LONG_STRETCH_BYTES = PART
 aws.COPY = aws.JOINING = TransferConfig(
     multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=1
 )

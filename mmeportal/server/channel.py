@@ -13,7 +13,7 @@ from waitress.task import ErrorTask, WSGITask
 from core import request_id
 from core.body_limits import SMALL
 from mmeportal.server import access_log
-from mmeportal.server.guard import STRETCH_BYTES, Approval
+from mmeportal.server.guard import LONG_STRETCH_BYTES, Approval
 from mmeportal.server.parser import Request
 from mmeportal.server.refusals import Refusal, refusal
 
@@ -187,6 +187,12 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         if not count or self._drained > DRAIN_BYTES:
             self.will_close = True
 
+    def recv(self, buffer_size: int) -> bytes:
+        """Read; of an approved body more at a time than of what may be anything."""
+        request = self.request
+        data: bytes = super().recv(request.most_at_once if request else buffer_size)
+        return data
+
     def received(self, data: bytes) -> bool:
         """Take bytes; start the check of a request that needs it."""
         try:
@@ -203,7 +209,7 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         if request is not None and request.undecided:
             self.waiting_for_guard = True
             self.server.add_task(GuardTask(self, request))
-        elif request is not None and request.stretch_bytes >= STRETCH_BYTES:
+        elif request is not None and request.has_stretch:
             with self.requests_lock:
                 if self.request is request:  # and was not refused meanwhile
                     self._stretch_is_full(request)
@@ -212,11 +218,13 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         return taken
 
     def _stretch_is_full(self, request: Request) -> None:
-        """Hand on what has arrived, and read on; or stop reading until the one before has arrived.
+        """Hand on what has arrived, and read on; where the one before is not stored yet, only read.
 
-        So a connection takes no more memory or disk than two stretches. Under ``requests_lock``.
+        When that is long no more is read: so a connection takes no more disk than two of them.
+        Under ``requests_lock``.
         """
-        self.waiting_for_guard = self._stretch_under_way
+        long = request.stretch_bytes >= LONG_STRETCH_BYTES
+        self.waiting_for_guard = self._stretch_under_way and long
         if not self._stretch_under_way:
             self._hand_on_soon(request)
 
@@ -326,7 +334,7 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
                     request.close()
             elif refused is not None:
                 self._refuse_stretch(request, refused)
-            elif self.waiting_for_guard:
+            elif request.has_stretch:
                 self._stretch_is_full(request)
             if self._answer_waits and not self._stretch_under_way:
                 self._answer_waits = False

@@ -33,9 +33,13 @@ if TYPE_CHECKING:
 _LIMIT = "mmeportal.body_limit"
 _USER = "mmeportal.user"
 _MAX_AT_ONCE = 64
-#: A body that is taken in stretches is handed on when so much of it has arrived: each becomes one
-#: object in S3, large enough for a part of the whole, and so is what is left of 32 MiB.
-STRETCH_BYTES = 16 << 20
+#: A body that is taken in stretches is handed on when so much of it has arrived, and so much is
+#: still to come: each becomes an object in S3 or two, large enough for a part of the whole.
+STRETCH_BYTES, REST_BYTES = 16 << 20, 8 << 20
+#: While the stretch before is stored the next one takes more, as each costs a request.
+LONG_STRETCH_BYTES = 24 << 20
+#: The longest, with a rest that is too short for one of its own.
+MOST_STRETCH_BYTES = LONG_STRETCH_BYTES + REST_BYTES
 # A body is on the disk twice: as it was received, and as the files that Django passes to the view.
 _COPIES = 2
 _MOST_DIGITS = 19
@@ -113,7 +117,7 @@ class Guard:
         if length is not None and length > limit.size:
             return refusal(413, limit.too_large(), recipient=recipient)
         in_stretches = limit.in_stretches and length is not None and _may_be_split(environ)
-        kept = min(length or 0, 2 * STRETCH_BYTES) if in_stretches else length or 0
+        kept = min(length or 0, 2 * MOST_STRETCH_BYTES) if in_stretches else length or 0
         if self._lacks_disk_space(kept):
             message = _(
                 "The portal's disk is full, or too full for this file. "

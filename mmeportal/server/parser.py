@@ -2,17 +2,17 @@
 
 import contextlib
 import re
+import tempfile
 import time
-from typing import Any
+from typing import IO, Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
-from waitress.buffers import OverflowableBuffer
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import BadRequest, Error
 
 from core.body_limits import OFFSET, SMALL
-from mmeportal.server.guard import Approval, too_large
+from mmeportal.server.guard import REST_BYTES, STRETCH_BYTES, Approval, too_large
 from mmeportal.server.refusals import Recipient, Refusal, refusal
 
 #: The longest request line, in bytes (RFC 9112, section 3, asks for 8000 at least).
@@ -22,6 +22,8 @@ _MAX_CHUNK_LINE = 4096
 _MAX_TRAILER = 16 << 10
 #: The framing of a chunked body may have as many bytes as its content, and this many more.
 _SPARE_FRAMING = 64 << 10
+#: So much of an approved body is read at a time.
+_BODY_READ_BYTES = 256 << 10
 _FOLDED = re.compile(rb"\r\n[ \t]")
 _TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)
 
@@ -65,18 +67,31 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             return 0
         return len(self.body_rcv)
 
+    @property
+    def has_stretch(self) -> bool:
+        """Whether enough has arrived to be handed on, and enough is to come after it."""
+        return self.stretch_bytes >= STRETCH_BYTES and bool(self.body_rcv.remain >= REST_BYTES)
+
     def take_stretch(self, environ: dict[str, Any]) -> tuple[dict[str, Any], Any]:
         """The request of the stretch that has arrived, and its buffer, which is to be closed.
 
         What is left is then a request that begins behind it.
         """
         receiver = self.body_rcv
-        buffer, receiver.buf = receiver.buf, OverflowableBuffer(self.adj.inbuf_overflow)
+        buffer, receiver.buf = receiver.buf, Spool()
         begins, size = int(self.headers[OFFSET]), len(buffer)
         self.headers[OFFSET] = str(begins + size)
         self.headers["CONTENT_LENGTH"] = str(receiver.remain)
         own = {"CONTENT_LENGTH": str(size), f"HTTP_{OFFSET}": str(begins)}
         return environ | own | {"wsgi.input": buffer.getfile()}, buffer
+
+    @property
+    def most_at_once(self) -> int:
+        """How much of it is read at a time: more of an approved body, up to its end."""
+        if self.approval is None or self.chunked or not self.in_body:
+            return int(self.adj.recv_bytes)
+        left = int(self.body_rcv.remain)
+        return max(int(self.adj.recv_bytes), min(_BODY_READ_BYTES, left))
 
     def received(self, data: bytes) -> int:
         """Take the bytes that belong to this request; returns their number."""
@@ -162,6 +177,8 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     def approve(self, approval: Approval) -> None:
         """Continue with the body."""
         self.approval = approval
+        if approval.in_stretches and not len(self.body_rcv):
+            self.body_rcv.buf = Spool()
         self.undecided = False
         self.expect_continue = self._wants_continue
 
@@ -194,6 +211,34 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
             super().close()
         if self.approval is not None:
             self.approval.give_back()
+
+
+class Spool:
+    """A part of a body in a file without a name; waitress's own seeks three times for each read."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - until `close`
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, data: bytes) -> None:
+        """Add what has arrived; raises OSError where the disk is full."""
+        left = memoryview(data)
+        while left:
+            count = self._file.write(left)
+            self._size += count
+            left = left[count:]
+
+    def getfile(self) -> IO[bytes]:
+        """It, at its beginning; nothing is added any more."""
+        self._file.seek(0)
+        return self._file
+
+    def close(self) -> None:
+        """Free it."""
+        self._file.close()
 
 
 def _line_is_too_long(opening: bytes) -> bool:

@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import io
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
+from threading import Barrier
 from typing import Any
 from unittest.mock import Mock
 
@@ -106,7 +108,8 @@ def test_many_stretches_are_joined_in_order(
         ([6, 5, 1], 0),  # S3 takes a small part at the end alone
         ([5, 2, 4, 7], 1),  # of two that are small one object is made
         ([1] * 12, None),  # most would be sent once more anyway
-        ([11], None),
+        ([9], None),
+        ([11], 0),  # it is written as two objects
     ],
 )
 def test_s3_joins_what_came_in_stretches_that_are_large_enough(
@@ -430,6 +433,44 @@ def test_a_store_that_fails_keeps_what_had_arrived(
     assert caller.offset(url) == 2000
     assert caller.send(url, BYTES[2000:], 2000).status_code == 204
     assert Version.objects.get().sha256 == hashlib.sha256(BYTES).hexdigest()
+
+
+def test_of_two_objects_that_are_written_at_once_none_is_kept_where_one_fails(
+    caller: Caller, keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = random.Random(5).randbytes(12 << 20)
+    url = caller.address(length=len(data), sha256=hashlib.sha256(data).hexdigest())
+    client = aws.s3(aws.PAGE)
+    real, sizes = client.put_object, []
+    both = Barrier(2, timeout=30)
+
+    def failing(**arguments: Any) -> Any:
+        both.wait()  # they are under way together
+        sizes.append(len(arguments["Body"]))
+        if arguments["Body"] == data[6 << 20 :]:
+            raise ClientError({"Error": {"Code": "InternalError"}}, "PutObject")
+        return real(**arguments)
+
+    with monkeypatch.context() as second:
+        second.setattr(client, "put_object", failing)
+        assert caller.send(url, data, 0).status_code >= 500
+    assert sizes == [6 << 20, 6 << 20]
+    assert (caller.offset(url), keys()) == (0, set())
+    assert caller.send(url, data, 0).status_code == 204
+    assert Version.objects.get().sha256 == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("size", [1, 9, 10, 24, 25, 26, 33, 51])
+def test_what_is_written_at_once_are_parts_of_like_sizes(size: int) -> None:
+    file, left, sizes = io.BytesIO(bytes(size << 20)), size << 20, []
+    while left and (pieces := uploads._next_pieces(file, uploads._share(left))):
+        assert sum(map(len, pieces)) <= uploads.STRETCH_BYTES
+        sizes += [len(piece) for piece in pieces]
+        left -= sum(map(len, pieces))
+    assert sum(sizes) == size << 20
+    assert min(sizes) >= min(size << 20, s3.LEAST_PART_BYTES)
+    assert max(sizes) - min(sizes) <= 8 << 20
+    assert max(sizes) <= 13 << 20
 
 
 def test_a_version_that_a_killed_process_did_not_make_is_made_once(
