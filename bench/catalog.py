@@ -205,13 +205,16 @@ def _models(count: int, people: list[Any], number: random.Random) -> None:
     from django.conf import settings
     from django.utils import timezone
 
+    from core.natural import natural_key
     from models_catalog import tags
     from models_catalog.models import Alias, AliasMove, LabelFile, RegisteredModel, Version
 
     now = timezone.now()
+    words = ["model" if n in (7, 8, 9) else word for n, word in enumerate(_WORDS)]
     models = RegisteredModel.objects.bulk_create(
         RegisteredModel(
-            name=f"{_WORDS[n % len(_WORDS)] if n % len(_WORDS) not in (7, 8, 9) else 'model'}-{n}",
+            name=(name := f"{words[n % len(words)]}-{n}"),
+            name_key=natural_key(name),  # as save() has it
             description=f"{number.choice(_WORDS)} {number.choice(_WORDS)} of {n}. " * 8,
             created_by=number.choice(people),
             tag_lines=tags.framed(

@@ -39,8 +39,8 @@ PARTS: dict[str, list[str]] = {
     "permission, limits": ["core.api.operations:check", "django.contrib.auth.models:User.has_perm"],
     "reading the form": ["django.http.request:HttpRequest._load_post_and_files"],
     "decoding, scaling": ["invocations.pictures:prepare", "invocations.decoding:open_picture"],
-    "signing": ["botocore.auth:SigV4Auth.add_auth"],
-    "SageMaker": ["botocore.httpsession:URLLib3Session.send"],
+    "signing": ["core.signature_v4:signed"],
+    "SageMaker": ["core.http_exchange:exchange"],
     "the call besides": ["core.aws:invoke_endpoint"],
     "database": [
         "django.db.backends.utils:CursorWrapper.execute",

@@ -7,6 +7,8 @@ on which of them answers.
 
 import logging
 import re
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +27,7 @@ import boto3
 import botocore.auth
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
+from botocore import httpsession
 from botocore.awsrequest import AWSRequest
 from botocore.client import BaseClient
 from botocore.config import Config
@@ -32,12 +35,15 @@ from botocore.endpoint import convert_to_response_dict
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionClosedError,
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
     PartialCredentialsError,
     ReadTimeoutError,
+    SSLError,
     SSOError,
     TokenRetrievalError,
 )
@@ -45,7 +51,15 @@ from botocore.response import StreamingBody
 from django.conf import settings
 from s3transfer.futures import BoundedExecutor
 
-from core import aws_refusals, errors, pace, prometheus, request_id
+from core import (
+    aws_refusals,
+    errors,
+    http_exchange,
+    pace,
+    prometheus,
+    request_id,
+    signature_v4,
+)
 from core.sentences import Sentence, phrase
 
 if TYPE_CHECKING:
@@ -467,6 +481,9 @@ def sagemaker_runtime() -> "SageMakerRuntimeClient":
         )
 
 
+# Where botocore has urllib3's exceptions; its type stubs do not.
+_SESSION: Any = httpsession
+
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 """The header with what a caller tells the container, and the container its caller."""
 
@@ -502,66 +519,132 @@ def invoke_endpoint(
     client: Any = sagemaker_runtime()
     where = _invoke_address(client)
     headers = {
+        "Host": where.host,
         "Content-Type": content_type,
         "Accept": accept,
         "X-Amzn-SageMaker-Target-Model": target_model,
-        "User-Agent": where.agent,
     }
     if target_variant:
         headers["X-Amzn-SageMaker-Target-Variant"] = target_variant
     if custom_attributes:
         headers[CUSTOM_ATTRIBUTES] = custom_attributes
-    url = f"{where.url}/endpoints/{quote(endpoint_name, safe='')}/invocations"
-    operation = client.meta.service_model.operation_model("InvokeEndpoint")
+    path = f"{where.path}/endpoints/{quote(endpoint_name, safe='')}/invocations"
     for attempt in (1, 2):
-        request = AWSRequest(method="POST", url=url, data=body, headers=headers)
-        _note_signing_time(request)
-        where.sign(client, request)
-        _name_request(request)
-        attempted = {"operation": operation, "request_dict": {"context": request.context}}
+        attempted = {
+            "operation": where.operation,
+            "request_dict": {"context": {_SIGNED: (_ahead_s, time.monotonic())}},
+        }
+        given = where.signed(client, path, headers, body)
         try:
-            answer = client._endpoint.http_session.send(request.prepare())
+            answer = where.send(client, path, given, body)
         except BotoCoreError as error:
             _count_attempt(caught_exception=error, **attempted)
             raise
-        again = _correct_clock((answer, None), attempt, {"context": request.context})
-        if again is None:
+        if _correct_clock((answer, None), attempt, attempted["request_dict"]) is None:
             break
     request_id_ = answer.headers.get("x-amzn-RequestId", "")
     parsed: dict[str, Any] = {"ResponseMetadata": {"RequestId": request_id_ or "unknown"}}
     if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
-        parsed = _parsed_error(client, operation, answer)
+        parsed = _parsed_error(client, where.operation, answer)
     _count_attempt((answer, parsed), **attempted)
-    _log_call(answer, parsed, operation)
+    _log_call(answer, parsed, where.operation)
     if answer.status_code >= HTTPStatus.MULTIPLE_CHOICES:
         kind = client.exceptions.from_code(parsed.get("Error", {}).get("Code"))
-        raise kind(parsed, operation.name)
+        raise kind(parsed, where.operation.name)
     return Invoked(
         body=answer.content,
         content_type=answer.headers.get("Content-Type", ""),
         custom_attributes=answer.headers.get(CUSTOM_ATTRIBUTES, ""),
         request_id=request_id_,
         variant=answer.headers.get("x-Amzn-Invoked-Production-Variant", ""),
-        headers=dict(answer.headers),
+        headers=answer.headers,
     )
 
 
 @dataclass(frozen=True)
 class _Address:
-    """Where a client sends InvokeEndpoint, and how it signs it."""
+    """Where a client sends InvokeEndpoint, and how it signs it.
+
+    ``pool`` has its connections; None where a proxy is between.
+    """
 
     url: str
+    host: str
+    path: str
     agent: str
     signing_name: str
     region: str
-    version: str
+    operation: Any
+    pool: Any
 
-    def sign(self, client: Any, request: AWSRequest) -> None:
-        """Add the signature, with credentials that botocore refreshes."""
-        auth = client._request_signer.get_auth_instance(
-            self.signing_name, self.region, self.version
+    def signed(
+        self, client: Any, path: str, headers: dict[str, str], body: bytes
+    ) -> dict[str, str]:
+        """Headers with the signature, with credentials that botocore refreshes."""
+        if client._request_signer._credentials is None:
+            raise NoCredentialsError
+        credentials = client._request_signer._credentials.get_frozen_credentials()
+        found = signature_v4.signed(
+            method="POST",
+            path=path,
+            headers=headers,
+            body=body,
+            access_key=credentials.access_key,
+            secret_key=credentials.secret_key,
+            token=credentials.token,
+            region=self.region,
+            service=self.signing_name,
+            at=_signing_time(),
         )
-        auth.add_auth(request)
+        named = request_id.current()
+        found["User-Agent"] = f"{self.agent} request-id/{named}" if named else self.agent
+        return found
+
+    def send(self, client: Any, path: str, headers: dict[str, str], body: bytes) -> Any:
+        """The answer: its status_code, headers and content. Raises BotoCoreError."""
+        if self.pool is None:
+            url = f"{self.url}{path.removeprefix(self.path)}"
+            request = AWSRequest(method="POST", url=url, data=body, headers=headers)
+            return client._endpoint.http_session.send(request.prepare())
+        return _sent_by_pool(self.pool, self.url, path, headers, body)
+
+
+def _sent_by_pool(
+    pool: Any, url: str, path: str, headers: dict[str, str], body: bytes
+) -> http_exchange.Answer:
+    """Send over a connection of urllib3's pool; raises the exceptions of botocore's session."""
+    connection = None
+    stays = False
+    try:
+        header = http_exchange.head(
+            "POST",
+            path,
+            headers | {"Accept-Encoding": "identity", "Content-Length": str(len(body))},
+        )
+        connection = pool._get_conn()
+        if connection.is_closed:
+            connection.connect()
+        connection.sock.settimeout(pool.timeout.read_timeout)
+        answer = http_exchange.exchange(connection.sock, header, body)
+        stays = answer.stays
+        return answer
+    except (_SESSION.URLLib3SSLError, ssl.SSLError) as error:
+        raise SSLError(endpoint_url=url, error=error) from error
+    except (_SESSION.NewConnectionError, socket.gaierror) as error:
+        raise EndpointConnectionError(endpoint_url=url, error=error) from error
+    except _SESSION.URLLib3ConnectTimeoutError as error:
+        raise ConnectTimeoutError(endpoint_url=url, error=error) from error
+    except TimeoutError as error:
+        raise ReadTimeoutError(endpoint_url=url, error=error) from error
+    except (http_exchange.Broken, OSError) as error:
+        raise ConnectionClosedError(endpoint_url=url, error=error, request=None) from error
+    except ValueError as error:
+        raise HTTPClientError(error=error) from error
+    finally:
+        if connection is not None:
+            if not stays:
+                connection.close()
+            pool._put_conn(connection)
 
 
 @cache
@@ -573,15 +656,28 @@ def _invoke_address(client: Any) -> _Address:
         "client_config": client.meta.config,
         "auth_type": operation.resolved_auth_type,
     }
-    url, _headers, _properties = client._resolve_endpoint_ruleset(operation, {}, context)
+    found, _headers, _properties = client._resolve_endpoint_ruleset(operation, {}, context)
+    url = found.rstrip("/")
     signing = context.get("signing") or {}
     return _Address(
-        url=url.rstrip("/"),
+        url=url,
+        host=cast(Any, botocore.auth)._host_from_url(url),
+        path=urlsplit(url).path,
         agent=client._user_agent_creator.to_string(),
         signing_name=signing.get("signing_name") or client.meta.service_model.signing_name,
         region=signing.get("region") or client.meta.region_name,
-        version="v4",
+        operation=operation,
+        pool=_pool(client._endpoint.http_session, url),
     )
+
+
+def _pool(session: Any, url: str) -> Any:
+    """The pool that botocore's session has for an address; None where it uses a proxy."""
+    if session._proxy_config.proxy_url_for(url):
+        return None
+    pool = session._get_connection_manager(url).connection_from_url(url)
+    session._setup_ssl_cert(pool, url, session._verify)
+    return pool
 
 
 def _parsed_error(client: Any, operation: Any, answer: Any) -> dict[str, Any]:

@@ -28,6 +28,11 @@ _RANDOM_BYTES = 100
 _MOST_FILES = 300
 
 
+def takes_gzip(request: HttpRequest) -> bool:
+    """Whether who asks takes a compressed answer."""
+    return _TAKES_GZIP.search(request.headers.get("Accept-Encoding", "")) is not None
+
+
 class CompressionMiddleware:
     """Stands above WhiteNoise: without a build step its files are not compressed beforehand."""
 
@@ -44,8 +49,7 @@ class CompressionMiddleware:
         if not whole or response.has_header("Content-Encoding") or kind not in {_PAGE, *_FILES}:
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
-        taken = _TAKES_GZIP.search(request.headers.get("Accept-Encoding", ""))
-        if not taken or request.method == "HEAD":
+        if not takes_gzip(request) or request.method == "HEAD":
             return response
         if isinstance(response, StreamingHttpResponse):
             return self._file(request.path, response) if kind in _FILES else response

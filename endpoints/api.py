@@ -923,10 +923,10 @@ def preview_pause(request: HttpRequest, name: str) -> Any:
 def resume(request: HttpRequest, name: str) -> Any:
     """Resume an endpoint now: it is made again under its name, which takes minutes on AWS.
 
-    Outside of its working hours it is paused again two hours later.
+    Outside of its working hours it is paused again two hours later. `notes` says what is known of
+    the account's quotas.
     """
-    _act(request, name, pausing.resume_now)
-    return Status(202, _tagged(request, _endpoint(name)))
+    return _noted(request, name, _act(request, name, pausing.resume_now))
 
 
 @operation(
@@ -988,10 +988,9 @@ def put_back(request: HttpRequest, name: str, body: DriftIn) -> Any:
     """Make it again as it is wanted here, after somebody changed or deleted it outside the portal.
 
     A change goes back by a change; one that was deleted is made again under its name. Where nothing
-    differs it is 409 `conflict`.
+    differs it is 409 `conflict`. `notes` says what is known of the account's quotas.
     """
-    _act(request, name, drift.put_back, reason=body.reason)
-    return Status(202, _tagged(request, _endpoint(name)))
+    return _noted(request, name, _act(request, name, drift.put_back, reason=body.reason))
 
 
 @operation(

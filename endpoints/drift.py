@@ -20,7 +20,7 @@ from activity.services import record
 from core import clock, errors
 from core.errors import CONFLICT
 from core.sentences import phrase
-from endpoints import adopting, services
+from endpoints import adopting, quotas, services
 from endpoints.adopting import Whole
 from endpoints.end_dates import MAY_TEAR_DOWN
 from endpoints.models import Endpoint, Resource, Revision
@@ -62,28 +62,37 @@ def put_back(
     """Have the endpoint made as it is wanted again; one that was deleted under its name.
 
     Raises ValidationError, as a conflict, where it is as it is wanted; else as `request_change`.
+    ``quota_notes`` has what to know where the account may not run its instances beside others.
     """
-    if not (endpoint.deleted_outside or _is_deleted_now(endpoint)):
-        _check_differs(endpoint)
-        serving = endpoint.revisions.filter(state=Revision.State.SERVING).first()
-        change = SettingsChange(reason=reason, back_to=serving.number if serving else None)
-        return services.request_change(
-            endpoint=endpoint, change=change, actor=actor, require=require
-        )
-    with transaction.atomic():
-        row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-        if require is not None:
-            require(row)
-        if not (row.deleted_outside or _is_deleted_now(row)):
-            _check_differs(row)
-            return row
-        row.made_again = True
-        row.attempts, row.check_after = 0, clock.now()
-        row.say(failure=None, hint=_STARTS)
-        columns = ("made_again", "attempts", "check_after", *_SAID)
-        row.save(update_fields=columns)
-        _record("endpoint.put_back", row, actor, {"name": row.name}, reason)
-        services.step_soon(row.pk)
+    if is_deleted(endpoint):
+        row = write_renewal(endpoint=endpoint, actor=actor, reason=reason, require=require)
+        if row.made_again:
+            row.quota_notes = quotas.warnings(row.in_config.parts)
+        return row
+    _check_differs(endpoint)
+    serving = endpoint.revisions.filter(state=Revision.State.SERVING).first()
+    change = SettingsChange(reason=reason, back_to=serving.number if serving else None)
+    return services.request_change(endpoint=endpoint, change=change, actor=actor, require=require)
+
+
+@transaction.atomic
+def write_renewal(
+    *, endpoint: Endpoint, actor: User | None, reason: str = "", require: Require | None = None
+) -> Endpoint:
+    """Record that a deleted endpoint is made again, and ask AWS nothing; see `put_back`."""
+    row = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+    if require is not None:
+        require(row)
+    if not is_deleted(row):
+        _check_differs(row)
+        return row
+    row.made_again = True
+    row.attempts, row.check_after = 0, clock.now()
+    row.say(failure=None, hint=_STARTS)
+    columns = ("made_again", "attempts", "check_after", *_SAID)
+    row.save(update_fields=columns)
+    _record("endpoint.put_back", row, actor, {"name": row.name}, reason)
+    services.step_soon(row.pk)
     return row
 
 
@@ -94,8 +103,10 @@ _ENDS = phrase("What the endpoint used is removed in a few seconds.").named(
 _SAID = ("failure", "failure_code", "hint", "hint_code")
 
 
-def _is_deleted_now(row: Endpoint) -> bool:
-    """Whether SageMaker is deleting it, and nobody wanted that here."""
+def is_deleted(row: Endpoint) -> bool:
+    """Whether it was deleted in SageMaker, or is being deleted, and nobody wanted that here."""
+    if row.deleted_outside:
+        return True
     here = row.gone_at is None and not row.tearing_down and not row.made_again
     here = here and not row.to_pause
     return here and row.state == Endpoint.State.DELETING

@@ -25,7 +25,7 @@ from activity.services import record
 from core import clock
 from core.errors import CONFLICT
 from core.sentences import phrase
-from endpoints import services
+from endpoints import quotas, services
 from endpoints.end_dates import MAY_TEAR_DOWN, in_words, to_the_minute
 from endpoints.models import Endpoint
 from endpoints.services import ChangeNotAllowed
@@ -100,11 +100,25 @@ def pause_now(
     return row
 
 
-@transaction.atomic
 def resume_now(
     *, endpoint: Endpoint, actor: User | None, require: Require | None = None
 ) -> Endpoint:
-    """Resume it at once; outside of its hours it is paused again two hours later. Idempotent."""
+    """Resume it at once; outside of its hours it is paused again two hours later. Idempotent.
+
+    ``quota_notes`` has what to know where the account may not run its instances beside others.
+    """
+    paused = endpoint.to_pause
+    row = write_resume(endpoint=endpoint, actor=actor, require=require)
+    if paused and not row.to_pause:
+        row.quota_notes = quotas.warnings(row.in_config.parts)
+    return row
+
+
+@transaction.atomic
+def write_resume(
+    *, endpoint: Endpoint, actor: User | None, require: Require | None = None
+) -> Endpoint:
+    """Record that it resumes, and ask AWS nothing; see `resume_now`."""
     row = services.locked(endpoint, require)
     if row.to_pause:
         _resume(row, actor, "endpoint.resume_requested")

@@ -101,23 +101,21 @@ def plan_resume(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
     """What `pausing.resume_now` would do. Raises what that raises; changes nothing."""
     return _renewal(
         endpoint,
-        lambda: pausing.resume_now(endpoint=endpoint, actor=actor),
+        lambda: pausing.write_resume(endpoint=endpoint, actor=actor),
         _("It serves, or its pause has not begun: nothing would be called."),
     )
 
 
 def plan_put_back(*, endpoint: Endpoint, actor: User | None) -> EndpointPlan:
     """What `drift.put_back` would do. Raises what that raises; changes nothing."""
-
-    def ask() -> Endpoint:
-        return drift.put_back(endpoint=endpoint, actor=actor)
-
-    with rolled_back():
-        again = ask().made_again
-    if again:
-        return _renewal(endpoint, ask, _("It is there already: nothing would be called."))
+    if drift.is_deleted(endpoint):
+        return _renewal(
+            endpoint,
+            lambda: drift.write_renewal(endpoint=endpoint, actor=actor),
+            _("It is there already: nothing would be called."),
+        )
     now, notes = _as_it_runs(endpoint)
-    found = of_change(endpoint, ask, now)
+    found = of_change(endpoint, lambda: drift.put_back(endpoint=endpoint, actor=actor), now)
     return replace(found, notes=[*notes, *found.notes])
 
 

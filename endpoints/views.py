@@ -903,13 +903,14 @@ def extend_by_a_day(request: HttpRequest, pk: int) -> HttpResponse:
 def _act(request: HttpRequest, pk: int, act: Callable[..., Endpoint], done: str) -> HttpResponse:
     endpoint = get_object_or_404(Endpoint, pk=pk)
     try:
-        act(endpoint=endpoint, actor=actor(request))
+        row = act(endpoint=endpoint, actor=actor(request))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     except services.ChangeNotAllowed as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, done)
+        _tell_quotas(request, row)
     return redirect(endpoint)
 
 
@@ -947,6 +948,7 @@ def _decide(
         if row.tearing_down:
             done = _("The end of the endpoint is accepted. What it used is being removed.")
         messages.success(request, done)
+        _tell_quotas(request, row)
     return redirect(endpoint)
 
 

@@ -140,7 +140,7 @@ def versions(request: HttpRequest) -> HttpResponse:
         return render(request, "invocations/_also.html", context)
     text = request.GET.get("q", "").strip()
     found = offered.search(text) if text else offered.likely()
-    context = {"versions": found.versions, "aliases": found.aliases, "chosen": Chosen()}
+    context = {"found": found, "chosen": Chosen()}
     return render(request, "invocations/_versions.html", context)
 
 
@@ -614,11 +614,8 @@ def chosen_context(chosen: Chosen) -> dict[str, Any]:
         "endpoints": endpoints,
         "with_variants": [one for one in endpoints if len(one.running.parts) > 1],
         "starting": Endpoint.objects.starting().first() if not endpoints else None,
-        "versions": versions,
-        "aliases": found.aliases,
-        "more": found.more,
-        "chosen": chosen,
         "found": found,
+        "chosen": chosen,
         "recent": recent,
     }
 

@@ -3,6 +3,7 @@
 What an operation asks of its caller is in core/api/operations.py.
 """
 
+import gzip
 import json
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver
+from django.utils.cache import patch_vary_headers
 from ninja import Field, NinjaAPI, Query, Router
 from ninja.openapi.schema import OpenAPISchema
 
@@ -21,6 +23,7 @@ from activity import redaction_api
 from core.api import operations, problems
 from core.api.operations import Rules, operation
 from core.api.schema import Parameters
+from core.compression import takes_gzip
 from core.version import VERSION
 from endpoints import alarm_api, cost_api, image_api, orphan_api
 from endpoints import api as endpoints_api
@@ -133,7 +136,19 @@ class DocumentParameters(Parameters):
 )
 def openapi(request: HttpRequest, query: Query[DocumentParameters]) -> HttpResponse:
     """This document: what the API offers, as OpenAPI 3.1."""
-    return HttpResponse(document(query.language), content_type="application/json")
+    # It is the same for all and holds no secret, so it may be compressed (core/compression.py).
+    packed = takes_gzip(request)
+    body = _packed(query.language) if packed else document(query.language)
+    response = HttpResponse(body, content_type="application/json")
+    patch_vary_headers(response, ("Accept-Encoding",))
+    if packed:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+@cache
+def _packed(language: str) -> bytes:
+    return gzip.compress(document(language), 6, mtime=0)
 
 
 @cache

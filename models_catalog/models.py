@@ -1227,10 +1227,13 @@ class AliasQuerySet(models.QuerySet["Alias"]):
                 "version__model__description",
                 "move__back_to__version__report",
             )
-            .order_by(
-                *by_name("model__name", stored="model__name_key"), _LIVE_FIRST, *by_name("name")
-            )
+            .order_by(*_BY_MODEL, _LIVE_FIRST, *by_name("name"))
         )
+
+    def offered(self) -> Self:
+        """As listed(), of model and version the names alone: for the options of a field."""
+        few = self.select_related("model", "version").only("name", "model__name", "version__number")
+        return few.order_by(*_BY_MODEL, _LIVE_FIRST, *by_name("name"))
 
     def said(self) -> Self:
         """`live` first, then by name; of the version the number alone, for long lists."""
@@ -1238,6 +1241,7 @@ class AliasQuerySet(models.QuerySet["Alias"]):
         return few.order_by(_LIVE_FIRST, *by_name("name"))
 
 
+_BY_MODEL = by_name("model__name", stored="model__name_key")
 _LIVE_FIRST = models.Case(models.When(name=LIVE, then=0), default=1)
 
 

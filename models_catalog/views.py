@@ -27,6 +27,7 @@ from models_catalog import (
     comparing,
     copy_views,
     importing,
+    list_lines,
     measured,
     references,
     retiring,
@@ -177,8 +178,11 @@ def model_list(request: HttpRequest) -> HttpResponse:
         row.best = f"{row.best_value:.6g}", row.best_number
     context = {
         "table": table,
-        "meta": shown,
-        "models": [described[row.pk] for row in table.rows if row.pk in described],
+        "lines": [
+            list_lines.line(described[row.pk], best=bool(shown))
+            for row in table.rows
+            if row.pk in described
+        ],
         "query": query,
         "versions": versions[:MAX_FOUND] if query else [],
         "no_models": not table.filtered and not table.total,
@@ -298,7 +302,7 @@ def try_archive(request: HttpRequest, kind: str) -> HttpResponse:
 @may_view
 def version_page(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """One version: its state, and what is inside."""
-    version = _version(name, number)
+    version = _version(name, number, labels=True)
     return render(request, "models_catalog/version.html", _version_context(version))
 
 
@@ -418,7 +422,7 @@ def check_name(request: HttpRequest) -> HttpResponse:
 @may_view
 def compare(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """A version beside another one, `?with=digits@live`; by default the one before."""
-    version = _version(name, number)
+    version = _version(name, number, labels=True)
     others = version.model.versions.exclude(pk=version.pk).order_by("-number")
     named = request.GET.get("with", "").strip().replace("\0", "")
     if not named:
@@ -507,8 +511,10 @@ def _model(name: str) -> RegisteredModel:
     return get_object_or_404(rows.prefetch_related(versions), name=name)
 
 
-def _version(name: str, number: int) -> Version:
+def _version(name: str, number: int, *, labels: bool = False) -> Version:
+    """With ``labels`` they are loaded with it."""
     found = Version.objects.select_related("model", "created_by", "copied_from__model")
+    found = found.select_related("label_file") if labels else found
     found = found.defer("copied_from__report", "copied_from__model__description")
     beside = Version.objects.filter(model=OuterRef("model")).values("number")
     found = found.annotate(

@@ -63,6 +63,8 @@ SECONDS = 90
 #: After so long without anything under way no moment is looked for, or a certain one waited for.
 _QUIET_S, _NEVER_S = 1.5, 20
 _SWEPT_S = 0.5
+#: What beat sweeps each five seconds: a message may expire before a worker is there again.
+_BEAT_S = 5.0
 _CHANGING = ("PUT", "POST", "DELETE")
 _CALLS = ("before ", "after ")
 _TOKEN = "token"
@@ -491,7 +493,8 @@ class Catalog(Parts):
         came, calls, quiet_since = [ASKED], 0, 0.0
         killed = False
         longest = _QUIET_S if what is None else _NEVER_S
-        while True:
+        deadline, swept = time.monotonic() + SECONDS, time.monotonic()
+        while time.monotonic() < deadline:
             new, calls = self.gate.told[calls:], len(self.gate.told)
             came += new
             row = _said(begun, self._row(subject, number))
@@ -505,6 +508,9 @@ class Catalog(Parts):
             quiet_since = 0.0 if busy else quiet_since or time.monotonic()
             if quiet_since and time.monotonic() - quiet_since > longest:
                 break
+            if time.monotonic() > swept + _BEAT_S:
+                self.ask("tasks.sweep()")
+                swept = time.monotonic()
             time.sleep(0.002)
         self.gate.go_on(answered=True)
         then()

@@ -259,6 +259,8 @@ def test_the_library_gives_records(fake: FakePortal) -> None:
         ("deploy", "demo"),
         ("endpoint", "update", "demo", "--count", "2"),
         ("endpoint", "scale", "demo", "--min", "1", "--max", "3", "--target", "50"),
+        ("endpoint", "resume", "demo"),
+        ("endpoint", "put-back", "demo"),
     ],
 )
 def test_what_to_know_of_quotas_is_told_without_a_plan(

@@ -5,7 +5,7 @@
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from html import escape
@@ -92,8 +92,8 @@ def when(value: datetime | None, form: str = "") -> SafeString:
     if value is None:
         return SafeString('<span class="muted">–</span>')
     here = _here(value)
-    minute = escape(absolute(here))  # formats end in it: the rest is added
-    second = f"{minute}:{here:%S}"
+    minute = escape(_to_the_minute(here))  # formats end in it: the rest is added
+    second = f"{minute}:{here.second:02}"
     machine, full = here.isoformat(), f"{second} {escape(here.tzname() or '')}".rstrip()
     said = second if form == "second" else minute
     if form:
@@ -105,15 +105,16 @@ def when(value: datetime | None, form: str = "") -> SafeString:
 
 
 def _here(value: datetime) -> datetime:
-    return timezone.localtime(value) if timezone.is_aware(value) else value
+    return value if value.tzinfo is None else value.astimezone(timezone.get_current_timezone())
 
 
 def absolute(value: datetime | None) -> str:
     """A time in the user's zone and language, to the minute: their DATETIME_FORMAT."""
-    if value is None:
-        return ""
-    here = _here(value)
-    return f"{_day(here.date(), get_language())}{here:%H:%M}"
+    return "" if value is None else _to_the_minute(_here(value))
+
+
+def _to_the_minute(here: datetime) -> str:
+    return f"{_day(here.date(), get_language())}{here.hour:02}:{here.minute:02}"
 
 
 @lru_cache(maxsize=1024)
@@ -147,11 +148,17 @@ def badge(badge: Badge, id: str = "", say: bool = False) -> SafeString:
 @register.simple_tag
 def options(choice: BoundFilter) -> SafeString:
     """The ``<option>`` of each value of a filter; there may be hundreds."""
+    return option_list(choice.options, choice.value)
+
+
+@register.simple_tag
+def option_list(pairs: Iterable[tuple[str, Any]], chosen: str = "") -> SafeString:
+    """The ``<option>`` of each pair of value and label, ``chosen`` the value that is selected."""
     return SafeString(
         "".join(
-            f'<option value="{escape(value)}"{" selected" if value == choice.value else ""}>'
+            f'<option value="{escape(value)}"{" selected" if value == chosen else ""}>'
             f"{escape(str(label))}</option>"
-            for value, label in choice.options
+            for value, label in pairs
         )
     )
 

@@ -228,7 +228,9 @@ def test_who_may_tear_down_none_accepts_the_end_of_their_own_alone(
 
 
 def test_it_is_made_again_under_its_name(deleted: Endpoint, account: Account, settle: Step) -> None:
-    drift.put_back(endpoint=deleted, actor=None)
+    account.quotas = {"ml.m5.large": 0}
+    (warning,) = drift.put_back(endpoint=deleted, actor=None).quota_notes
+    assert "With these there would be 1, which SageMaker will refuse" in warning
     endpoint = settle(deleted)
     assert (endpoint.serving, endpoint.made_again) == (True, False)
     assert (endpoint.deleted_outside_at, endpoint.changed_outside) == (None, False)

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from core import aws, errors
-from endpoints import planning, quotas, services
+from endpoints import pausing, planning, quotas, services
 from endpoints.models import Endpoint
 from endpoints.services import SettingsChange
 from endpoints.tests.account import Account
@@ -128,6 +128,28 @@ def test_autoscaling_is_warned_of_what_it_may_not_start(
     assert "there would be 3" in plan["notes"][0]
     status, scaled = api.ask("PUT", f"{DEMO}/scaling", limits)
     assert (status, plan["notes"]) == (202, scaled["notes"])
+
+
+def test_what_is_made_again_is_warned_of_on_each_way(
+    serving: Endpoint,
+    account: Account,
+    settle: Callable[[Endpoint], Endpoint],
+    client_of: Callable[[str], Client],
+    api: Api,
+) -> None:
+    services.create_endpoint(name="second", instance_type=LARGE, actor=None)
+    settle(Endpoint.objects.get(name="second"))
+    account.quotas = {LARGE: 1}
+    warned = "With these there would be 2, which SageMaker will refuse"
+    settle(pausing.pause_now(endpoint=serving, actor=None))
+    status, resumed = api.ask("POST", f"{DEMO}/resume")
+    assert (status, len(resumed["notes"])) == (202, 1), resumed
+    assert warned in resumed["notes"][0]
+    # It resumes already: what is asked again starts nothing.
+    assert api.ask("POST", f"{DEMO}/resume")[1]["notes"] == []
+    settle(pausing.pause_now(endpoint=settle(Endpoint.objects.get(name="demo")), actor=None))
+    page = client_of("operator").post(f"/endpoints/{serving.pk}/resume/", follow=True)
+    assert warned in page.content.decode()
 
 
 def test_who_may_not_ask_is_told_and_goes_on(serving: Endpoint, api: Api) -> None:

@@ -95,3 +95,24 @@ def test_models_are_offered_in_the_order_in_which_people_count(
     page = client_of("viewer").get(reverse("invocations:page")).content.decode()
     names = [text.partition(" ")[0] for text in _options(page).values()]
     assert names == ["camera_1", "camera_9", "camera_10"]
+
+
+def test_the_first_aliases_are_those_of_the_first_models(many: list[Version]) -> None:
+    for model, name in (("cat", "a"), ("bee", "a"), ("ant", "a10"), ("ant", "a9"), ("ant", "live")):
+        aliases.move(model=model, name=name, number=1, actor=None)
+    found = offered.likely()
+    assert [str(alias) for alias in found.aliases] == ["ant@live", "ant@a9"]
+    assert found.more
+
+
+def test_what_an_option_says_is_loaded_with_it(
+    many: list[Version], django_assert_num_queries: Any
+) -> None:
+    aliases.move(model="ant", name="nightly", number=1, actor=None)
+    oldest = many[0].pk
+    with django_assert_num_queries(4):  # versions, models with an alias, their aliases, the oldest
+        found = offered.likely(wanted=[oldest])
+        texts = [text for _model, pairs in found.version_options for _value, text in pairs]
+        assert found.alias_options == [("ant@nightly", "ant@nightly · v1")]
+        assert found.narrowed("ant").versions
+    assert texts[0] == "ant v1 · 비고 ant run 1"

@@ -3,6 +3,8 @@
 import json
 import re
 import socket
+import ssl
+import subprocess
 import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -32,11 +34,14 @@ class SageMaker(BaseHTTPRequestHandler):
     answered: ClassVar[dict[str, str]] = {}
     connections: ClassVar[set[Any]] = set()
     ahead = timedelta(0)
+    breaks_off = False
+    last: ClassVar[Any] = None
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.sent.append((self.path, self.headers, body))
         self.connections.add(self.client_address)
+        type(self).last = self.connection
         now = datetime.now(UTC) + self.ahead
         signed = datetime.fromisoformat(self.headers["X-Amz-Date"])
         skewed = abs(now - signed) > timedelta(minutes=5)
@@ -45,9 +50,12 @@ class SageMaker(BaseHTTPRequestHandler):
         for name, value in ({} if skewed else self.answered).items():
             self.send_header(name, value)
         self.send_header("Date", format_datetime(now, usegmt=True))
-        self.send_header("Content-Length", str(len(said)))
+        if not self.breaks_off:
+            self.send_header("Content-Length", str(len(said)))
         self.end_headers()
         self.wfile.write(said)
+        if self.breaks_off:
+            self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -61,8 +69,8 @@ def stub(monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), kind) as server:
         server.daemon_threads = True
         server.block_on_close = False  # a connection that is kept alive would hold it
-        address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", address)
+        kind.server, kind.url = server, f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", kind.url)
         aws.sagemaker_runtime.cache_clear()
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -135,6 +143,85 @@ def test_a_server_that_is_not_there_is_an_error_of_the_portal(monkeypatch):
     with pytest.raises(errors.Throttled, match="did not answer"):
         runtime.invoke(**CALL)
     aws.sagemaker_runtime.cache_clear()
+
+
+def test_a_server_that_ends_its_connections_gets_another_one(stub):
+    stub.protocol_version = "HTTP/1.0"
+    for _turn in range(2):
+        assert runtime.invoke(**CALL).body == stub.body
+    assert len(stub.connections) == 2
+
+
+def test_a_connection_that_ended_while_it_was_kept_is_not_used(stub):
+    runtime.invoke(**CALL)
+    stub.last.shutdown(socket.SHUT_RDWR)
+    runtime.invoke(**CALL)
+    assert len(stub.connections) == 2
+
+
+def test_an_answer_that_breaks_off_is_an_error_of_the_portal(stub):
+    stub.answered = {"Transfer-Encoding": "chunked"}
+    stub.body = b"ffff\r\nbroken off"
+    stub.breaks_off = True
+    with pytest.raises(errors.Throttled, match="Connection was closed"):
+        runtime.invoke(**CALL)
+    stub.breaks_off, stub.answered = False, {}
+    assert runtime.invoke(**CALL).body == stub.body
+
+
+def test_a_header_that_would_begin_another_is_not_sent(stub):
+    with pytest.raises(errors.Throttled, match="line end"):
+        runtime.invoke(**CALL | {"custom_attributes": "a\r\nX-Amz-Target: b"})
+    assert stub.sent == []
+
+
+def test_without_credentials_nothing_is_sent(stub, monkeypatch):
+    monkeypatch.setattr(aws.sagemaker_runtime()._request_signer, "_credentials", None)
+    with pytest.raises(errors.Denied, match="credentials"):
+        runtime.invoke(**CALL)
+    assert stub.sent == []
+
+
+def test_a_proxy_gets_the_whole_address(stub, monkeypatch):
+    proxy = stub.url
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "http://sagemaker.test:81/prefix")
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    aws.sagemaker_runtime.cache_clear()
+    assert runtime.invoke(**CALL).body == stub.body
+    path, headers, body = stub.sent[0]
+    assert path == "http://sagemaker.test:81/prefix/endpoints/demo/invocations"
+    assert (headers["Host"], body) == ("sagemaker.test:81", b"picture")
+    assert headers["Authorization"]
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate of 127.0.0.1 that no system trusts, and its key beside it."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    return tmp_path / "cert.pem"
+
+
+def test_a_certificate_is_verified(stub, certificate, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    stub.server.socket = context.wrap_socket(stub.server.socket, server_side=True)
+    secure = stub.url.replace("http:", "https:")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", secure)
+    aws.sagemaker_runtime.cache_clear()
+    with pytest.raises(errors.Throttled, match="SSL validation failed"):
+        runtime.invoke(**CALL)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    aws.sagemaker_runtime.cache_clear()
+    for _turn in range(2):
+        assert runtime.invoke(**CALL).body == stub.body
+    assert (len(stub.sent), len(stub.connections)) == (2, 1)
 
 
 @pytest.mark.parametrize(

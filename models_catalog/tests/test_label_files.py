@@ -1,10 +1,14 @@
 """Labels are stored once for all versions that have the same."""
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from models_catalog import publication
 from models_catalog.models import LabelFile, Version
@@ -56,3 +60,18 @@ def test_labels_that_no_version_has_are_cleared() -> None:
     made("digits", label_file=kept)
     publication.clear_labels()
     assert LabelFile.objects.get() == kept
+
+
+@pytest.mark.parametrize("page", ["/models/digits/v2/", "/models/digits/v2/compare/?with=digits:1"])
+def test_a_page_that_shows_labels_asks_for_them_with_the_version(
+    client_of: Callable[[str], Client], page: str
+) -> None:
+    row = LabelFile.of(["zero", "one"])
+    for number in (1, 2):
+        report = {"ok": True, "artifact": {"label_count": 2}}
+        made("digits", number, report=report, label_file=row)
+    client = client_of("viewer")
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(page).status_code == 200
+    alone = [sql for one in asked if 'FROM "models_catalog_labelfile"' in (sql := one["sql"])]
+    assert not alone

@@ -1,6 +1,7 @@
 """The API's document is valid, is the committed file, and breaks no client."""
 
 import copy
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,23 @@ def test_the_committed_document_is_what_is_served() -> None:
     answer = Client().get("/api/v1/openapi.json")
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.content.decode() == (ROOT / DOCUMENT).read_text(encoding="utf-8"), WRITE
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_document_is_sent_compressed_to_who_takes_that(language: str) -> None:
+    path = f"/api/v1/openapi.json?language={language}"
+    plain = Client().get(path)
+    packed = Client().get(path, headers={"Accept-Encoding": "gzip, deflate"})
+    assert (plain.headers.get("Content-Encoding"), plain.headers["Vary"]) == (
+        None,
+        packed.headers["Vary"],
+    )
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert gzip.decompress(packed.content) == plain.content
+    assert len(packed.content) < len(plain.content) / 8
+    refused = Client().get(path, headers={"Accept-Encoding": "gzip;q=0"})
+    assert refused.content == plain.content
 
 
 def test_the_document_is_openapi_3_1() -> None:

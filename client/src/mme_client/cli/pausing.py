@@ -64,6 +64,7 @@ def resume(
             planning.show(terminal, portal.endpoints.preview_resume(name), is_new=False)
             return
         endpoint = portal.endpoints.resume(name)
+        planning.tell(terminal, endpoint)
         if wait:
             said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
             with terminal.goes_on(said.format(name=name)):

@@ -269,6 +269,7 @@ def put_back(
 
 
 def _decided(terminal: Terminal, endpoint: Endpoint, *, wait: bool) -> None:
+    planning.tell(terminal, endpoint)
     if wait:
         said = _("The portal goes on with the endpoint. See: mme endpoints {name}")
         endpoint = _waited(terminal, endpoint, said.format(name=endpoint.name))
