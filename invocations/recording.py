@@ -110,6 +110,17 @@ class Recorded:
     def _columns(self, names: tuple[str, ...]) -> dict[str, Any]:
         return {name: getattr(self.row, name) for name in names}
 
+    def write_if_unfinished(self) -> bool:
+        """Write the row of a call that goes on, with a lease, if it is not there; whether it is.
+
+        One that has ended meanwhile is written by who notes its end: written here too, it would be
+        there twice.
+        """
+        with self._lock:
+            if not self.row.settled:
+                self.write_now(patiently=False)
+            return self.written
+
     def write_now(self, *, patiently: bool = True) -> None:
         """Write the row as it is now, if it is not there; unfinished, it has a lease."""
         with self._lock:

@@ -54,8 +54,8 @@ class UnderWay:
                 try:
                     close_old_connections()  # as Django does before and after a request
                     for call in calls:
-                        call.write_now(patiently=False)
-                        pks.append(call.row.pk)
+                        if call.write_if_unfinished():
+                            pks.append(call.row.pk)
                     Invocation.objects.filter(pk__in=pks).renew_all(lease=Invocation.LEASE)
                     close_old_connections()
                 except Error:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from core.tests.locked import locked_by_another_program
-from invocations import runtime, services, views
+from invocations import recording, runtime, services, views
 from invocations.models import Invocation
 from invocations.pool import Pool
 from invocations.recording import Recorded
@@ -115,3 +115,31 @@ def test_the_answer_of_a_call_whose_lease_ran_out_is_not_written(
     wait_until(lambda: not frozen.calls())
     call = Invocation.objects.get()
     assert (call.state, call.predictions, call.leased_until) == ("failed", [], None)
+
+
+def test_a_call_that_has_ended_is_not_written_by_the_heartbeat_too(
+    serving, make_version, under_way, caplog
+):
+    """Its row is written with others, a moment after the answer."""
+    call = Invocation(
+        endpoint=serving,
+        version=make_version(),
+        target_model="t",
+        created_at=timezone.now(),
+        state=Invocation.State.DONE,
+        predictions=[],
+    )
+    ended, going_on = Recorded(call), Recorded(Invocation(endpoint=serving, target_model="t"))
+    going_on.row.version = call.version
+    going_on.row.created_at = timezone.now()
+    under_way.add(ended)
+    under_way.add(going_on)
+    wait_until(lambda: Invocation.objects.filter(pk=going_on.row.pk).exists())
+    assert not ended.written
+    recording._write_rows([ended])
+    first = Invocation.objects.get(pk=going_on.row.pk).leased_until
+    wait_until(lambda: Invocation.objects.get(pk=going_on.row.pk).leased_until > first)
+    assert Invocation.objects.filter(uid=ended.uid).count() == 1
+    assert "Could not renew" not in caplog.text
+    under_way.discard(ended)
+    under_way.discard(going_on)
