@@ -17,7 +17,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -341,9 +341,15 @@ def _correct_clock(
 def date_of(headers: Any) -> datetime | None:
     """The server's time in an answer's header ``Date``, to the second; None without a valid one."""
     try:
-        return parsedate_to_datetime(headers.get("Date") or headers.get("date")).astimezone(UTC)
+        return _date(headers.get("Date") or headers.get("date"))
     except (TypeError, ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=8)
+def _date(text: str) -> datetime:
+    """It is the same for all answers of a second."""
+    return parsedate_to_datetime(text).astimezone(UTC)
 
 
 @cache

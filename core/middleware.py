@@ -113,9 +113,9 @@ class LoginForHtmxMiddleware:
         """Replace a redirect to the login by one that htmx leaves to the browser."""
         response = self.get_response(request)
         htmx = cast(Any, request).htmx
-        login = resolve_url(settings.LOGIN_URL)
-        if not (htmx and isinstance(response, HttpResponseRedirect)):
+        if not (isinstance(response, HttpResponseRedirect) and htmx):
             return response
+        login = resolve_url(settings.LOGIN_URL)
         if response.url.partition("?")[0] != login:
             return response
         query = QueryDict(mutable=True)

@@ -25,6 +25,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from django.utils import timezone, translation
@@ -78,9 +79,14 @@ def registered() -> dict[str, Template]:
     return dict(_templates)
 
 
-def places(template: Template) -> set[str]:
+def places(template: Template) -> frozenset[str]:
     """The names of the parameters that a template has."""
-    return set(_PLACE.findall(str(template)))
+    return _places(str(template))
+
+
+@lru_cache(maxsize=4096)
+def _places(text: str) -> frozenset[str]:
+    return frozenset(_PLACE.findall(text))
 
 
 def shown(value: object) -> str:

@@ -12,6 +12,8 @@ from mmeportal.api import api_urls
 from notices import mail_page
 
 urlpatterns = [
+    # First, as each is tried in turn: programs call models a hundred times a second.
+    path("api/v1/", api_urls()),
     path("", views.home, name="home"),
     path("login/", LoginView.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
@@ -32,7 +34,6 @@ urlpatterns = [
     path("first-steps/hide/", views.hide_first_steps, name="hide-first-steps"),
     path("first-steps/show/", views.show_first_steps, name="show-first-steps"),
     path("activity/", include("activity.urls")),
-    path("api/v1/", api_urls()),
     path("problems/<slug:code>", views.problem, name="problem"),
     path("problems/", views.problem_list, name="problems"),
     path("docs/api/", api_pages.page, name="api-docs"),

@@ -1,6 +1,7 @@
 """The access log: one line for each response, on standard output."""
 
 import logging
+import re
 import sys
 import time
 from typing import Any
@@ -15,6 +16,10 @@ _COMBINED = (
     '%(client)s - - [%(when)s] "%(message)s" %(status)s %(bytes)s "%(referrer)s" "%(agent)s" '
     '"%(request_id)s"'
 )
+
+
+# Visible ASCII but for what ends a quoted part.
+_PLAIN = re.compile(r"[ !#-\[\]-~]*", re.ASCII)
 
 
 class _Combined(logging.Formatter):
@@ -63,4 +68,6 @@ def _without_secrets(address: str) -> str:
 
 def _plain(text: str) -> str:
     # Clients must not be able to write lines or terminal codes into the log.
+    if _PLAIN.fullmatch(text):
+        return text
     return "".join(c if " " <= c <= "~" and c not in '"\\' else f"\\x{ord(c):02x}" for c in text)
