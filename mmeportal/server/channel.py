@@ -1,6 +1,7 @@
 """One connection: the check before a body is read, minimum rates, timeouts, and its end."""
 
 import logging
+import select
 import socket
 import threading
 import time
@@ -25,6 +26,10 @@ PACE_WINDOW_S = 10.0
 PACE = 4096  # minimum rate of bodies and responses in each window, in bytes a second
 DRAIN_S = 5.0
 DRAIN_BYTES = 64 << 20
+#: How long a thread waits for the next request of a connection that it has just answered, and how
+#: long for the rest of one that has begun. The event loop has the connection then.
+STAY_S = 1.0
+WHOLE_S = 0.05
 #: Bodies up to this size are accepted from any number of connections.
 UNCOUNTED_BYTES = 64 << 10
 #: Larger ones, up to `SMALL`, are accepted without a check while their sum is below this.
@@ -49,6 +54,20 @@ class _Logged:
         finally:
             self._ends_with_headers = False
         return header
+
+    def write(self, data: bytes) -> None:
+        """Send the headers with the first part of the body: one packet that wakes the client once.
+
+        What is sent later, or in chunks, waitress sends as it does.
+        """
+        whole = not self.wrote_header and self.content_length == len(data)  # type: ignore[attr-defined]
+        if not (whole and data and self.complete and self.has_body):  # type: ignore[attr-defined]
+            super().write(data)  # type: ignore[misc]
+            return
+        header = self.build_response_header()
+        self.wrote_header = True
+        self.content_bytes_written = len(data)
+        self.channel.write_soon(header + data)  # type: ignore[attr-defined]
 
     _ends_with_headers = False
 
@@ -98,6 +117,12 @@ class GuardTask:
     def service(self) -> None:
         self._channel.ask(self._request)
 
+    def comes_again(self, called: int) -> bool:
+        return False
+
+    def let_go(self) -> None:
+        """Nobody waits for more."""
+
     def cancel(self) -> None:
         self._channel.cancel()
 
@@ -120,6 +145,12 @@ class StretchTask:
             self._channel.hand_on(self._request, *self._stretch)
         finally:
             self._channel.server.handing_on.discard(self)
+
+    def comes_again(self, called: int) -> bool:
+        return False
+
+    def let_go(self) -> None:
+        """Nobody waits for more."""
 
     def cancel(self) -> None:
         self._channel.cancel()
@@ -150,6 +181,10 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         self._sent_mark: tuple[float, int] | None = None
         self._drained: int | None = None  # bytes discarded since the refusal was sent
         self._drain_until = 0.0
+        # The thread that answers, and then waits for the next request; the event loop reads nothing
+        # meanwhile. None: nobody, or in a process that is not for calls.
+        self._kept_by: int | None = None
+        self.is_read_here = False  # by this thread, which serves what comes
 
     @property
     def may_wait(self) -> bool:
@@ -164,6 +199,8 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         """Whether more may be read now."""
         if self._drained is not None:
             return not self.will_close
+        if self._kept_by is not None:
+            return False
         return not self.waiting_for_guard and bool(super().readable())
 
     def handle_read(self) -> None:
@@ -397,11 +434,99 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
         refused = self.requests[0].error is not None
         if refused and self._drained is None:
             self._drain_until = float("inf")
+        if self.server.threads_stay:
+            self._kept_by = threading.get_ident()
+            self.server.serves(self)
         try:
             super().service()
+        except BaseException:
+            self.let_go()
+            raise
         finally:
             self._served = True
             self._quiet_since = time.monotonic()
+
+    # --- a thread that stays with its connection -------------------------------------------------
+
+    def comes_again(self, called: int) -> bool:
+        """Wait for the next request in this thread; whether it is there, and is to be served now.
+
+        Else the event loop has the connection again: after a second, where ``called`` can be read,
+        and where what comes is for others, slow, or to be checked first.
+        """
+        found = False
+        try:
+            found = self._may_be_kept() and self._has_come_whole(called)
+        finally:
+            if not found:
+                self.let_go()
+        return found
+
+    def _has_come_whole(self, called: int) -> bool:
+        wakes = select.poll()
+        wakes.register(self.socket, select.POLLIN)
+        wakes.register(called, select.POLLIN)
+        until = time.monotonic() + STAY_S
+        while self._may_be_kept() and (left := until - time.monotonic()) > 0:
+            ready = [file for file, _event in wakes.poll(left * 1000)]
+            if not ready or called in ready or not self._read_here():
+                return False
+            if self._is_to_be_served():
+                return True
+            until = min(until, time.monotonic() + WHOLE_S)
+        return False
+
+    def let_go(self) -> None:
+        """Give the connection back to the event loop, if this thread has it."""
+        with self.requests_lock:
+            if self._kept_by != threading.get_ident():
+                return
+            self._kept_by = None
+        self.server.serves(None)
+        self.server.pull_trigger()
+
+    def _may_be_kept(self) -> bool:
+        return self.is_kept_quietly() and not (
+            self.waiting_for_guard or self._drain_until or self.server.ending
+        )
+
+    def is_kept_quietly(self) -> bool:
+        """Whether this thread has the connection, and nothing is left to do for the event loop."""
+        return bool(
+            self._kept_by == threading.get_ident()
+            and self.connected
+            and not (
+                self.requests
+                or self.total_outbufs_len
+                or self.will_close
+                or self.close_when_flushed
+            )
+        )
+
+    def _read_here(self) -> bool:
+        """Read what has come, if it is for this process; whether anything was."""
+        if self.request is None and not self.server.is_of_this_process(self.socket):
+            return False
+        try:
+            data = self.socket.recv(self.adj.recv_bytes)
+        except OSError:
+            return False  # the event loop meets the same
+        if not data:
+            return False
+        self.last_activity = time.time()
+        self.is_read_here = True
+        try:
+            self.received(data)
+        except BaseException:
+            self.is_read_here = False
+            raise
+        return True
+
+    def _is_to_be_served(self) -> bool:
+        """Whether a request is complete. Until this is asked no other thread is told of it."""
+        with self.requests_lock:
+            self.is_read_here = False
+            return bool(self.requests)
 
     def handle_write(self) -> None:
         """Send; after a refusal, keep reading for a while, so that the client receives it.
@@ -446,6 +571,8 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
             if now > self._drain_until:
                 self.will_close = True
             return
+        if self._kept_by is not None and not self.requests:
+            return  # a thread waits, for a second at most
         if self._answer_is_taken_too_slowly(now):
             self.handle_close()  # `will_close` would wait until the client takes something
             return
@@ -489,6 +616,6 @@ class PortalChannel(HTTPChannel):  # type: ignore[misc]
 
     def is_idle(self) -> bool:
         """Whether no request is under way, so that it may be closed."""
-        return not (
+        return self._kept_by is None and not (
             self.requests or self.waiting_for_guard or self.request or self.total_outbufs_len
         )

@@ -49,6 +49,21 @@ class Exchange:
         """Where a process gets what others hand it."""
         return self._pairs[index][0].dup()
 
+    def is_for_calls(self, index: int) -> bool:
+        """Whether a process is for calls of models."""
+        return index in self._for_calls
+
+    def keeps(self, index: int, connection: socket.socket) -> bool:
+        """Whether a request, which has begun on a connection, is one of this process's."""
+        try:
+            opening = connection.recv(_OPENING, socket.MSG_PEEK)
+        except OSError:
+            return False
+        called = _CALL.match(opening) is not None
+        if index in self._for_calls:
+            return called or _BESIDE_CALLS.match(opening) is not None
+        return bool(opening) and not called
+
     def hand_on(self, index: int, connection: socket.socket) -> bool:
         """Whether a connection, on which a request has begun, is another process's now."""
         try:

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -64,13 +65,16 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.keep_alive_s = keep_alive_s
         self.ending = False
         self._exchange, self._index = exchange, index
+        # Which connection the thread serves that asks.
+        self._serving = threading.local()
+        self.threads_stay = exchange is not None and exchange.is_for_calls(index)
         self.handing_on: set[Any] = set()  # stretches of bodies that threads work on, or will
         info = (bound.family, bound.type, bound.proto, bound.getsockname())
         super().__init__(
             complete(application),
             map={},
             _sock=bound,
-            dispatcher=Threads(threads),
+            dispatcher=Threads(threads, stay=self.threads_stay),
             adj=adjustments,
             bind_socket=False,
             sockinfo=info,
@@ -87,6 +91,25 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         if self._exchange is None or self.ending:
             return False
         return self._exchange.hand_on(self._index, connection)
+
+    def is_of_this_process(self, connection: socket.socket) -> bool:
+        """Whether the request that begins on a connection is answered here."""
+        return self._exchange is None or self._exchange.keeps(self._index, connection)
+
+    def serves(self, channel: PortalChannel | None) -> None:
+        """Note which connection this thread has."""
+        self._serving.channel = channel
+
+    def add_task(self, task: Any) -> None:
+        """Have a thread run ``task``, unless the one that reads its request does so itself."""
+        if not getattr(task, "is_read_here", False):
+            super().add_task(task)
+
+    def pull_trigger(self) -> None:
+        """Wake the event loop, unless this thread stays with its connection and needs it not."""
+        channel = getattr(self._serving, "channel", None)
+        if channel is None or not channel.is_kept_quietly():
+            super().pull_trigger()
 
     def maintenance(self, now: float) -> None:
         """Close the connections that are too slow; called once a second."""
@@ -109,6 +132,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def end(self) -> None:
         """Accept no new connection, and finish the requests under way; safe in a signal handler."""
         self.ending = True
+        self.task_dispatcher.call()
         self.pull_trigger()
 
     def _poll(self, seconds: float) -> None:

@@ -2,8 +2,10 @@
 
 import http.client
 import os
+import select
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mmeportal.server.exchange import Exchange
-from mmeportal.tests.web_server import WebServer
+from mmeportal.tests.web_server import WebServer, ended, rest
 from tests.servers import wait_until
 
 CALL = "/api/v1/endpoints/demo/invocations?model=digits:2"
@@ -175,3 +177,94 @@ def test_calls_go_to_their_processes_in_turn() -> None:
             os.close(files[0])
         with pytest.raises(BlockingIOError):
             exchange.inbox(index).recv(1)
+
+
+# --- a thread stays with the connection that it has answered ----------------------------------
+
+
+def _switches(pid: int) -> int:
+    """How often the first thread of a process, which has the event loop, has slept."""
+    text = Path(f"/proc/{pid}/task/{pid}/status").read_text()
+    return int(text.partition("voluntary_ctxt_switches:")[2].split()[0])
+
+
+def test_the_event_loop_has_nothing_to_do_with_calls_that_follow_each_other(
+    server: WithCalls,
+) -> None:
+    _others, calls = server.processes()
+    client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    assert asks(client, "POST", CALL) == 401
+    before = _switches(calls)
+    for _ in range(40):
+        assert asks(client, "POST", CALL) == 401
+    assert _switches(calls) - before < 20  # it wakes by itself once a second
+    client.close()
+
+
+HEAD = f"POST {CALL} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("parts", [[HEAD + b"{}"], [HEAD, b"{}"], [HEAD[:9], HEAD[9:], b"{", b"}"]])
+def test_a_request_that_comes_slowly_is_the_event_loops_again(
+    server: WithCalls, parts: list[bytes]
+) -> None:
+    with server.connect() as client:
+        for _ in range(3):
+            for part in parts:
+                client.sendall(part)
+                # Longer than a thread waits for the rest of a request.
+                assert not select.select([client], [], [], 0.1)[0] or part is parts[-1]
+            assert client.recv(1 << 16).startswith(b"HTTP/1.1 401")
+
+
+def test_requests_in_one_go_are_answered_in_order_by_those_who_stay(server: WithCalls) -> None:
+    beside = b"GET /api/v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    ends = HEAD.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    with server.connect() as client:
+        client.sendall(HEAD + b"{}")
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 401")
+        client.sendall(20 * (HEAD + b"{}" + beside) + ends + b"{}")
+        assert rest(client).count(b"HTTP/1.1 401") == 41
+
+
+def test_those_who_stay_leave_threads_for_the_others_and_come_when_they_are_called(
+    server: WithCalls,
+) -> None:
+    clients = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in range(12)]
+    for _ in range(3):
+        for client in clients:  # three times as many as there are threads
+            assert asks(client, "POST", CALL) == 401
+    for client in clients:
+        client.close()
+
+
+def test_a_client_that_goes_while_a_thread_waits_for_it_leaves_nothing(server: WithCalls) -> None:
+    clients = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in range(8)]
+    for client in clients:
+        assert asks(client, "POST", CALL) == 401
+    ports = {f"{client.sock.getsockname()[1]:04X}" for client in clients}
+    for client in clients:
+        client.close()
+
+    def closed() -> bool:
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        # CLOSE_WAIT (8): our side of a connection whose other side has ended.
+        return not any(
+            line.split()[2].rpartition(":")[2] in ports and line.split()[3] == "08"
+            for line in lines
+        )
+
+    wait_until(closed)
+
+
+def test_the_server_ends_at_once_while_threads_wait(tmp_path: Path) -> None:
+    server = WithCalls(tmp_path)
+    with server.running() as process:
+        wait_until(lambda: len(server.processes()) == 2)
+        clients = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in "12"]
+        for client in clients:
+            assert asks(client, "POST", CALL) == 401
+        began = time.monotonic()
+        assert ended(process) == 0
+        assert time.monotonic() - began < 4  # unfinished connections are waited for for 5 s
+    assert "did not end in time" not in server.log(), server.log()

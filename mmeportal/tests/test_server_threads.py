@@ -1,11 +1,13 @@
 """The threads of the web server."""
 
+import select
 import threading
 
 import pytest
 
 from mmeportal.server import threads as server_threads
 from mmeportal.server.threads import Threads
+from tests.servers import wait_until
 
 
 class Held:
@@ -21,6 +23,12 @@ class Held:
         self.began.set()
         self.go.wait(30)
         self.ended.set()
+
+    def comes_again(self, called: int) -> bool:
+        return False
+
+    def let_go(self) -> None:
+        """Nobody waits for more."""
 
 
 class Failing(Held):
@@ -111,3 +119,62 @@ def test_what_else_waits_goes_before_a_part_that_came_a_moment_ago(
         for task in (part, call):
             task.go.set()
         assert later.ended.wait(30)
+
+
+class Staying(Held):
+    """A task that is there again while it is let to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go.set()
+        self.threads: list[str] = []
+        self.again, self.let = threading.Semaphore(0), threading.Event()
+
+    def service(self) -> None:
+        super().service()
+        self.threads.append(self.thread)
+
+    def comes_again(self, called: int) -> bool:
+        while not select.select([called], [], [], 0)[0]:
+            if self.again.acquire(timeout=0.01):
+                return True
+        self.let_go()
+        return False
+
+    def let_go(self) -> None:
+        self.let.set()
+
+
+def test_a_thread_serves_again_what_it_waited_with() -> None:
+    threads = Threads(2, stay=True)
+    task = Staying()
+    threads.add_task(task)
+    for count in (2, 3, 4):
+        task.again.release()
+        wait_until(lambda count=count: len(task.threads) == count)
+    assert len(set(task.threads)) == 1
+    threads.call()
+    assert task.let.wait(30)
+
+
+def test_half_of_the_threads_wait_and_a_task_calls_them() -> None:
+    threads = Threads(2, stay=True)
+    waiting, other = Staying(), Staying()
+    threads.add_task(waiting)
+    wait_until(lambda: threads._staying == 1)
+    threads.add_task(other)
+    assert other.let.wait(30), "its thread would be the second one to wait"
+    busy, last = Held(), Held()
+    last.go.set()
+    threads.add_task(busy)
+    assert busy.began.wait(30)
+    threads.add_task(last)
+    assert last.ended.wait(30)
+    assert waiting.let.is_set()
+    busy.go.set()
+    again = Staying()
+    threads.add_task(again)  # nobody hears the call before
+    wait_until(lambda: threads._staying == 1)
+    again.again.release()
+    wait_until(lambda: len(again.threads) == 2)
+    threads.call()
