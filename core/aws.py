@@ -617,7 +617,7 @@ class _Address:
 
 def _sent_by_pool(
     pool: Any, url: str, path: str, headers: dict[str, str], body: bytes
-) -> http_exchange.Answer:
+) -> http_exchange.ReadAnswer:
     """Send over a connection of urllib3's pool; raises the exceptions of botocore's session."""
     connection = None
     stays = False

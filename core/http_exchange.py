@@ -48,7 +48,7 @@ class Headers(Mapping[str, str]):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReadAnswer:
     """``stays``: a further request may be sent over the connection."""
 
     status_code: int
@@ -57,7 +57,7 @@ class Answer:
     stays: bool
 
 
-class Broken(Exception):
+class Broken(Exception):  # untranslated: its cause, which botocore's exceptions do not show
     """The connection ended before the answer did, or what came is no answer."""
 
 
@@ -70,7 +70,7 @@ def head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join((f"{method} {target} HTTP/1.1", *lines, "", "")).encode("latin-1")
 
 
-def exchange(connection: socket.socket, header: bytes, body: bytes) -> Answer:
+def exchange(connection: socket.socket, header: bytes, body: bytes) -> ReadAnswer:
     """Send a request and read its answer; raises OSError, a TimeoutError too, and Broken."""
     with contextlib.suppress(BrokenPipeError):
         # A server that refuses a body may have answered before all of it came.
@@ -87,7 +87,7 @@ def exchange(connection: socket.socket, header: bytes, body: bytes) -> Answer:
         if _LENGTH.fullmatch(length) and "transfer-encoding" not in found:
             content = _rest(connection, received[plain.end() :], int(length))
             stays = found.get("connection", "").lower() != "close"
-            return Answer(int(plain[1]), found, content, stays)
+            return ReadAnswer(int(plain[1]), found, content, stays)
     return _by_the_library(connection, received)
 
 
@@ -133,7 +133,7 @@ class _Received(io.RawIOBase):
         return count
 
 
-def _by_the_library(connection: socket.socket, received: bytes) -> Answer:
+def _by_the_library(connection: socket.socket, received: bytes) -> ReadAnswer:
     whole = io.BufferedReader(_Received(connection, received))
     # It asks a socket for a file, and for nothing else.
     asked = cast(Any, SimpleNamespace(makefile=lambda _mode: whole))
@@ -144,4 +144,4 @@ def _by_the_library(connection: socket.socket, received: bytes) -> Answer:
         content = answer.read()
     except (http.client.HTTPException, ValueError) as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
-    return Answer(answer.status, Headers(answer.getheaders()), content, stays)
+    return ReadAnswer(answer.status, Headers(answer.getheaders()), content, stays)

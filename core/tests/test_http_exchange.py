@@ -13,7 +13,7 @@ PLAIN = (
 )
 
 
-def answered(*parts: bytes, ends: bool = False) -> http_exchange.Answer:
+def answered(*parts: bytes, ends: bool = False) -> http_exchange.ReadAnswer:
     """The answer that is read of a server that writes these parts, one after the other."""
     ours, theirs = socket.socketpair()
     ours.settimeout(5)

@@ -25,6 +25,7 @@ OURS = (
 )
 # The same in parts that may not import each other; the values are compared.
 EQUAL = {
+    "ALGORITHM": {"core", "localaws"},  # of Signature Version 4
     "CUSTOM_ATTRIBUTES": {"core", "localaws"},  # a header of InvokeEndpoint
     "MAX_PAYLOAD_BYTES": {"invocations", "localaws"},  # SageMaker's, of InvokeEndpoint
     "MAX_TARGET_BYTES": {"container", "localaws"},  # what both call a good link in an archive
