@@ -55,6 +55,9 @@ class Part:
     tells_progress: bool = False
     #: The umask of its process.
     umask: int = 0o077
+    #: How much of the processors it leaves to the others while they want them (nice(2)): 10 is a
+    #: tenth for it, 0 the same for all.
+    nice: int = 0
     #: Ended after all others, which use it until their end.
     ends_last: bool = False
     #: Whether a change of the file (its path is relative to the checkout) restarts the part. A part

@@ -23,6 +23,7 @@ _IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:la
 _INSTALLING = "Installing the packages of the portal and of the model container"
 _TRAINING = "Training the demo models"
 _DATABASE = "Preparing the database"
+_S3_NICE = 10
 _STARTING = "Starting Redis, S3, localaws, the worker, beat and the web server"
 _SEEDING = "Uploading the demo models and deploying the endpoint `demo`"
 
@@ -216,6 +217,8 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         environment=_minimal_environment() | _keys(layout),
         cwd=ROOT,
         after=installed,
+        # It sums and writes whole archives while others call models, and an archive can wait.
+        nice=_S3_NICE,
         ready=http_ok(f"{layout.s3_url}/_localaws/health"),
         stop_within_s=1.5,
         ends_last=True,

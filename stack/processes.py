@@ -106,3 +106,28 @@ def end(find: Callable[[], list[Process]], *, grace_s: float) -> list[Process]:
         time.sleep(_STEP_S)
         left = find()
     return first
+
+
+_TRIES, _BETWEEN_TRIES_S = 5, 0.1
+
+
+def be_nice(pid: int, *, by: int) -> None:
+    """Have a process, the leader of its session, leave the processors to others (nice(2)).
+
+    So do the threads and processes that it starts from now on. Where the kernel shares processors
+    among sessions (sched(7), "The autogroup feature"), nice counts within a session alone; so the
+    session gets the same.
+    """
+    with contextlib.suppress(ProcessLookupError):  # it has ended, which the supervisor notices
+        os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + by))
+    for left in reversed(range(_TRIES)):
+        try:
+            Path(f"/proc/{pid}/autogroup").write_text(f"{by}\n")
+        except FileNotFoundError:
+            return  # this kernel has none, or the process has ended
+        except BlockingIOError:  # the kernel lets who is not root do so ten times a second
+            if not left:
+                raise
+            time.sleep(_BETWEEN_TRIES_S)
+        else:
+            return

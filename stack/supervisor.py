@@ -182,6 +182,8 @@ class Supervisor:
                 umask=part.umask,
                 start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone
             )
+        if part.nice:
+            processes.be_nice(running.process.pid, by=part.nice)
         running.started_at = time.monotonic()
         running.state = PartState.STARTING
         (self._dir / "run" / f"{part.name}.pid").write_text(f"{running.process.pid}\n")

@@ -39,6 +39,10 @@ MAX_UNAPPROVED_BYTES = 64 << 20
 class _Logged:
     """Writes the line of the access log when the response is complete."""
 
+    wrote_header: bool
+    content_length: int | None
+    content_bytes_written: int
+
     def service(self) -> None:
         try:
             super().service()  # type: ignore[misc]
@@ -60,7 +64,7 @@ class _Logged:
 
         What is sent later, or in chunks, waitress sends as it does.
         """
-        whole = not self.wrote_header and self.content_length == len(data)  # type: ignore[attr-defined]
+        whole = not self.wrote_header and self.content_length == len(data)
         if not (whole and data and self.complete and self.has_body):  # type: ignore[attr-defined]
             super().write(data)  # type: ignore[misc]
             return
