@@ -199,6 +199,8 @@ _WORDS = [
 
 #: A tag of every second model, so that its list fills a page also where there is a tenth of them.
 _COMMON = "vision"
+#: A tag of so many models, few or many of them all, so that its list fills a page in both, too.
+_CHOSEN, _SO_MANY = "pilot", 60
 
 
 def _models(count: int, people: list[Any], number: random.Random) -> None:
@@ -210,6 +212,7 @@ def _models(count: int, people: list[Any], number: random.Random) -> None:
     from models_catalog.models import Alias, AliasMove, LabelFile, RegisteredModel, Version
 
     now = timezone.now()
+    step = max(1, count // _SO_MANY)
     words = ["model" if n in (7, 8, 9) else word for n, word in enumerate(_WORDS)]
     models = RegisteredModel.objects.bulk_create(
         RegisteredModel(
@@ -218,7 +221,13 @@ def _models(count: int, people: list[Any], number: random.Random) -> None:
             description=f"{number.choice(_WORDS)} {number.choice(_WORDS)} of {n}. " * 8,
             created_by=number.choice(people),
             tag_lines=tags.framed(
-                sorted({number.choice(_WORDS), number.choice(_WORDS), *([_COMMON] * (n % 2))})
+                sorted(
+                    {
+                        *(number.choice(_WORDS), number.choice(_WORDS)),
+                        *([_COMMON] * (n % 2)),
+                        *([_CHOSEN] * (n % step == 0 and n < step * _SO_MANY)),
+                    }
+                )
             ),
         )
         for n in range(count)
@@ -408,6 +417,7 @@ class Pages:
             "called in 7 days": ["/models/?called=7"],
             "tag": [f"/models/?tag={_COMMON}"],
             "a rare tag": ["/models/?tag=winter"],
+            f"a tag of {_SO_MANY} models": [f"/models/?tag={_CHOSEN}"],
             "search": [f"/models/?q={text}" for text in searched],
             "model": [f"/models/{name}/" for name in some],
             "version": [f"/models/{name}/v{number.randint(1, VERSIONS)}/" for name in some],

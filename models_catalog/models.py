@@ -30,7 +30,7 @@ from core.natural import by_name, natural_key
 from core.sentences import Sentence
 from models_catalog import tags as tags_of
 from models_catalog.hidden import Hidden
-from models_catalog.measured import NumberOf
+from models_catalog.measured import IsNumber, NumberOf
 from models_catalog.metadata import Plain
 from models_catalog.noted import Noted
 
@@ -346,13 +346,16 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             kept = rows.order_by().values_list(models.Value(kind, text), Cast(what, text))
             return kept.distinct()
 
-        aliases = Alias.objects.filter(model__in=self.order_by().values("pk"))
+        aliases = Alias.objects.all()
+        if self.query.where:  # else all that who reads may see, as these are
+            aliases = aliases.filter(model__in=self.order_by().values("pk"))
         owning = Coalesce("owner_id", "created_by_id")
         owners = get_user_model().objects.filter(pk__in=self.order_by().values_list(owning))
         rows = named("tag", self, "tag_lines").union(
             named("owner", owners, "username"),
             named("alias", aliases, "name"),
             named("store", Store.objects.added(), "name"),
+            all=True,
         )
         found: dict[str, set[str]] = {"tag": set(), "owner": set(), "alias": set(), "store": set()}
         for kind, text in rows:
@@ -369,11 +372,12 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
         To sort by it. What else is selected is grouped by, too, and takes long.
         """
-        # Joined and grouped, each document of metadata is read once.
-        ready = self.filter(versions__state=Version.State.READY)
-        number = NumberOf(key, column="versions__metadata")
-        best = models.Min(number) if least else models.Max(number)
-        return ready.annotate(best_value=best).filter(best_value__isnull=False)
+        # Joined and grouped, each document of metadata is read once; and not as HAVING, for which
+        # SQLite makes the value again.
+        column = "versions__metadata"
+        ready = self.filter(IsNumber(key, column=column), versions__state=Version.State.READY)
+        number = NumberOf(key, column=column)
+        return ready.annotate(best_value=models.Min(number) if least else models.Max(number))
 
     def with_best_version(self, key: str, *, least: bool = False) -> Self:
         """With ``best_value``, as with_best() has it, and ``best_number``, the newest version that
@@ -773,7 +777,7 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
 
     def with_number(self, key: str) -> Self:
         """Those that have a number of this key, as ``measured``."""
-        return self.annotate(measured=NumberOf(key)).filter(measured__isnull=False)
+        return self.filter(IsNumber(key)).annotate(measured=NumberOf(key))
 
     def metadata_keys(self) -> list[str]:
         """The keys that any of them has, sorted."""
