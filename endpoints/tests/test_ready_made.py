@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.apps import apps
+from django.db import transaction
 
 from core import clock
 from endpoints.models import Endpoint
@@ -20,10 +21,11 @@ NOT_THEIRS = {"auth", "contenttypes", "sessions"}
 
 
 def _rows(endpoint: Endpoint) -> dict[str, list[dict[str, Any]]]:
-    """All rows, with ids as they are in a table that was new; then they are deleted."""
+    """All rows, with ids as they are in a table that was new."""
     found = {}
-    models = [one for one in apps.get_models() if one._meta.app_label not in NOT_THEIRS]
-    for model in models:
+    for model in apps.get_models():
+        if model._meta.app_label in NOT_THEIRS:
+            continue
         rows: list[dict[str, Any]] = [*model._base_manager.order_by("pk").values()]
         for number, row in enumerate(rows):
             for name in {"endpoint_id", "subject_id"} & row.keys():
@@ -31,8 +33,6 @@ def _rows(endpoint: Endpoint) -> dict[str, list[dict[str, Any]]]:
             row["id"] = number
         if rows:
             found[model._meta.label] = rows
-    for model in reversed(models):
-        model._base_manager.all().delete()
     return found
 
 
@@ -77,10 +77,13 @@ def test_what_is_put_back_is_what_a_creation_makes_at_that_time(
         with monkeypatch.context() as patch, time_machine.travel(time, tick=False):
             patch.setattr(clock, "connection", Standing(time))
             account.install(patch)
-            endpoint = give(account)
+            with transaction.atomic():
+                endpoint = give(account)
+                rows = _rows(endpoint)
+                transaction.set_rollback(True)
             held = {name: value for name, value in vars(endpoint).items() if name != "_state"}
             held["id"] = 0
-            return held, _rows(endpoint), _in_the_account(account)
+            return held, rows, _in_the_account(account)
 
     first = at(THEN, ready.of)
     later = THEN + timedelta(days=3, microseconds=5)
@@ -104,17 +107,20 @@ def test_it_is_made_where_anything_is_not_as_the_first_time(
 
     ready = ReadyMade(make)
 
-    def is_made(quotas: dict[str, int] | None = None) -> bool:
+    def is_made(*, quotas: dict[str, int] | None = None, beside: str = "") -> bool:
         account = Account()
         account.install(monkeypatch)
         account.quotas = quotas
-        _rows(ready.of(account))
+        with transaction.atomic():
+            if beside:
+                Endpoint.objects.create(name=beside)
+            ready.of(account)
+            transaction.set_rollback(True)
         return account in made
 
     assert is_made()
     assert not is_made()
-    Endpoint.objects.create(name="other")
-    assert is_made()
+    assert is_made(beside="other")
     assert not is_made()
     assert is_made(quotas={"ml.m5.large": 5})
     with time_machine.travel(THEN):
