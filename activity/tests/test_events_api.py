@@ -11,7 +11,6 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from accounts import tokens
 from accounts.events import Person
 from activity import log
 from activity.models import Event
@@ -20,6 +19,7 @@ from core import clock, request_id
 from core.sentences import phrase
 from endpoints.models import Endpoint
 from models_catalog.models import RegisteredModel
+from tests.bearer import secret_of
 
 PATH = "/api/v1/events"
 Ask = Callable[..., tuple[int, Any]]
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("unguarded")
 @pytest.fixture
 def ask_as(user_in: Callable[[str], User]) -> Callable[[str], Ask]:
     def of(role: str) -> Ask:
-        _token, secret = tokens.make(user=user_in(role), name="reader", scopes=["read"])
+        secret = secret_of(user_in(role), ["read"])
 
         def ask(query: str = "", **headers: str) -> tuple[int, Any]:
             given = {"Authorization": f"Bearer {secret}"} | headers

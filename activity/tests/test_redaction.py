@@ -11,12 +11,12 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.test import Client
 
-from accounts import tokens
 from activity import redaction
 from activity.models import Event
 from activity.services import record
 from models_catalog.models import LabelFile, RegisteredModel, Version
 from models_catalog.tests.test_aliases import make_model
+from tests.bearer import secret_of
 
 PAGE = "/activity/redact/"
 API = "/api/v1/redactions"
@@ -196,7 +196,7 @@ def test_the_api_plans_and_redacts_for_admins(
     user_in: Callable[[str], User], version: Version
 ) -> None:
     def client(role: str, *scopes: str) -> Client:
-        secret = tokens.make(user=user_in(role), name="t", scopes=scopes)[1]
+        secret = secret_of(user_in(role), scopes)
         return Client(headers={"Authorization": f"Bearer {secret}"})
 
     def post(client: Client, path: str, text: str) -> Any:

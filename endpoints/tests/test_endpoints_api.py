@@ -20,6 +20,7 @@ from endpoints import services
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
 from invocations.models import Invocation
+from tests.bearer import secret_of
 from tests.together import together
 
 PATH = "/api/v1/endpoints"
@@ -31,7 +32,7 @@ class Api:
 
     def __init__(self, user: User) -> None:
         allowed = [scope for scope in Scope if scope in tokens.scopes_of(user)]
-        _token, secret = tokens.make(user=user, name="caller", scopes=allowed)
+        secret = secret_of(user, allowed)
         self.headers = {"Authorization": f"Bearer {secret}"}
         self.client = Client(enforce_csrf_checks=True)
 

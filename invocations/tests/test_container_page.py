@@ -19,6 +19,7 @@ from invocations import container_page
 from invocations.models import Invocation, VersionHalfDay
 from invocations.tests.container_pages import page
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 ClientOf = Callable[[str], Client]
 STARTED = datetime.fromtimestamp(1.768e9, UTC)
@@ -162,7 +163,7 @@ def test_the_operation_tells_the_same(
     told: dict[str, Any],
 ) -> None:
     user = user_in("viewer")
-    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    token = secret_of(user, tokens.scopes_of(user))
     headers = {"Authorization": f"Bearer {token}"}
     found = Client().get("/api/v1/endpoints/demo/metrics", headers=headers).json()["containers"]
     assert (found["problem"], found["since"]) == (None, "2026-01-09T23:06:40Z")

@@ -16,7 +16,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from PIL import Image
 
-from accounts import tokens
 from core import clock, errors, request_id
 from core.sentences import phrase
 from endpoints.models import Endpoint
@@ -35,6 +34,7 @@ from invocations.models import (
     VersionHalfDay,
 )
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 State = Experiment.State
 
@@ -804,7 +804,7 @@ def ask(operator: User) -> Callable[..., Any]:
     def asked(
         method: str, path: str = "", scopes: tuple[str, ...] = ("read", "invoke"), **body: Any
     ) -> Any:
-        _token, secret = tokens.make(user=operator, name="caller", scopes=scopes)
+        secret = secret_of(operator, scopes)
         headers = {"Authorization": f"Bearer {secret}"}
         given = json.dumps(body)
         return Client().generic(method, API + path, given, "application/json", headers=headers)

@@ -14,7 +14,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import tokens
 from activity.models import Event
 from core import clock, errors, spreadsheet
 from core.sentences import phrase
@@ -25,6 +24,7 @@ from invocations.payload import Payload
 from invocations.tests.conftest import Objects
 from invocations.tests.test_side_by_side import Models, _png, _run, models, two, viewer
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 __all__ = ["models", "two", "viewer"]
 Pair = tuple[Version, Version]
@@ -264,7 +264,7 @@ def test_what_several_pictures_cannot_be_is_said_and_nothing_is_called(
 
 
 def _ask(user: User, method: str, path: str, data: Any = b"", kind: str = "image/png") -> Any:
-    _token, secret = tokens.make(user=user, name="caller", scopes=("read", "invoke"))
+    secret = secret_of(user, ("read", "invoke"))
     headers = {"Authorization": f"Bearer {secret}"}
     if not isinstance(data, bytes):
         data, kind = json.dumps(data), "application/json"

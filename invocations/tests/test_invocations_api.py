@@ -11,7 +11,6 @@ from django.db import OperationalError
 from django.test import Client
 from PIL import Image
 
-from accounts import tokens
 from core import errors
 from core.sentences import phrase
 from endpoints.models import Endpoint
@@ -20,6 +19,7 @@ from invocations import api, pictures_kept, runtime, services
 from invocations.models import Invocation, InvocationQuerySet, Picture
 from models_catalog import aliases
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 CALLS = "/api/v1/endpoints/demo/invocations"
 LIST = "/api/v1/invocations"
@@ -79,7 +79,7 @@ def ask(serving: Endpoint, version: Version, model: Model, user_in: Callable[[st
         scopes: tuple[str, ...] = ("read", "invoke"),
         **headers: str,
     ) -> Any:
-        _token, secret = tokens.make(user=user, name="caller", scopes=scopes)
+        secret = secret_of(user, scopes)
         given = {"Authorization": f"Bearer {secret}"} | headers
         return client.generic(method, path, body, content_type, headers=given)
 

@@ -18,6 +18,7 @@ from invocations.log_lines import LogLevel, LogSearch
 from invocations.models import Invocation
 from models_catalog.models import RegisteredModel, Version
 from tests import aws_clients
+from tests.bearer import secret_of
 
 BEGIN = datetime(2026, 1, 31, 9, 0, tzinfo=UTC)
 GROUP = "/aws/sagemaker/Endpoints/demo"
@@ -161,7 +162,7 @@ def test_a_calls_lines_are_found_by_either_of_its_ids(
     user_in: Callable[[str], User], demo: Endpoint, version: Version, stub: Stubber, by: str
 ) -> None:
     user = user_in("viewer")
-    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    token = secret_of(user, tokens.scopes_of(user))
     client = Client(headers={"Authorization": f"Bearer {token}"})
     call = Invocation.objects.create(
         endpoint=demo,
@@ -322,7 +323,7 @@ def test_the_operation_goes_on_with_the_same_question(
     user_in: Callable[[str], User], demo: Endpoint, stub: Stubber
 ) -> None:
     user = user_in("viewer")
-    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    token = secret_of(user, tokens.scopes_of(user))
     client = Client(headers={"Authorization": f"Bearer {token}"})
     address = "/api/v1/endpoints/demo/logs"
     stub.add_response("filter_log_events", says("a", token="t1"))

@@ -23,6 +23,7 @@ from invocations.models import Experiment, Invocation, MeasuredHour
 from invocations.own_calls import nearest_rank
 from invocations.windows import Range
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 NOW = datetime(2026, 1, 31, 9, 41, tzinfo=UTC)
 THIS_HOUR = NOW.replace(minute=0)
@@ -415,7 +416,7 @@ def test_page_and_operation_show_hours_that_cloudwatch_has_no_more(
     told.keeps = timedelta(hours=3)  # as localaws does
     client = client_of("viewer")
     user = User.objects.get()
-    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    token = secret_of(user, tokens.scopes_of(user))
 
     def calls(span: str) -> float:
         for each in remembered.ALL:

@@ -20,6 +20,7 @@ from invocations.metrics import metrics_of
 from invocations.models import Invocation
 from invocations.windows import Range, Window
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 ClientOf = Callable[[str], Client]
 
@@ -189,7 +190,7 @@ def test_the_operation_tells_the_same(
     measured |= {"invocations": 7.0, "problem": errors.Throttled("Slow down.")}
     called(demo, versions[1], clock.now(), cold=True)
     user = user_in("viewer")
-    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    token = secret_of(user, tokens.scopes_of(user))
     headers = {"Authorization": f"Bearer {token}"}
     answer = Client().get("/api/v1/endpoints/demo/metrics?range=6h", headers=headers)
     assert answer.status_code == 200

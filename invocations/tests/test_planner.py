@@ -16,6 +16,7 @@ from invocations.capacity.planner import CapacityRefused, WantedCapacity
 from invocations.tests.test_thrash import LARGE, XLARGE, call, demo, versions
 from models_catalog import secrecy
 from models_catalog.models import RegisteredModel, Store, StoreGroup, Version
+from tests.bearer import secret_of
 
 __all__ = ["demo", "versions"]
 ClientOf = Callable[[str], Client]
@@ -176,7 +177,7 @@ def test_the_operation_says_the_same(
     user_in: Callable[[str], User], versions: list[Version]
 ) -> None:
     user = user_in("viewer")
-    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    token = secret_of(user, tokens.scopes_of(user))
     headers = {"Authorization": f"Bearer {token}"}
     told = Client().get("/api/v1/capacity?most_instances=1", headers=headers).json()
     best = next(one for one in told["choices"] if one["recommended"])

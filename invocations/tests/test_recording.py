@@ -20,7 +20,6 @@ from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 
-from accounts import tokens
 from core import remembered
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
@@ -32,6 +31,7 @@ from invocations.tests.conftest import Objects
 from invocations.tests.test_invocations_api import CALLS, LIST, Model, png
 from models_catalog import aliases
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,7 +43,7 @@ def version(make_version: Callable[..., Version]) -> Version:
 
 @pytest.fixture
 def secret(user_in: Callable[[str], User]) -> str:
-    return tokens.make(user=user_in("viewer"), name="caller", scopes=("read", "invoke"))[1]
+    return secret_of(user_in("viewer"), ("read", "invoke"))
 
 
 @pytest.fixture

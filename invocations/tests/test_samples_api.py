@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from accounts import tokens
+from tests.bearer import secret_of
 
 PATH = "/api/v1/samples"
 
@@ -20,7 +20,7 @@ def ask(user_in: Callable[[str], User], tmp_path: Path, settings: Any) -> Callab
     for name in ("digit-3.png", "digit-7.JPG", "cat.webp", "notes.txt"):
         (tmp_path / name).write_bytes(name.encode())
     (tmp_path / "link.png").symlink_to("/etc/hostname")
-    _token, secret = tokens.make(user=user_in("viewer"), name="caller", scopes=["read"])
+    secret = secret_of(user_in("viewer"), ["read"])
     headers = {"Authorization": f"Bearer {secret}"}
     return lambda path: Client().get(path, headers=headers)
 

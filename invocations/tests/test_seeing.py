@@ -14,7 +14,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.test import Client
 
-from accounts import roles, tokens
+from accounts import roles
 from core import guarded
 from endpoints.models import Endpoint
 from invocations import given, side_by_side
@@ -23,6 +23,7 @@ from invocations.experiments.refused import ExperimentRefused
 from invocations.models import Experiment, Invocation, Picture, PictureGiver
 from invocations.tests.test_side_by_side import Models, _png, _run, models, two, viewer
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 __all__ = ["models", "two", "viewer"]
 Pair = tuple[Version, Version]
@@ -162,7 +163,7 @@ def test_a_list_by_the_api_has_ones_own_calls(
         Invocation.objects.create(created_by=user, **told)
     seen = {}
     for user in (closed, operator):
-        secret = tokens.make(user=user, name="t", scopes=["read"])[1]
+        secret = secret_of(user, ["read"])
         answer = Client().get("/api/v1/invocations", headers={"authorization": f"Bearer {secret}"})
         seen[user] = [one["created_by"] for one in json.loads(answer.content)["items"]]
     assert seen == {

@@ -14,7 +14,6 @@ from django.contrib.auth.models import User
 from django.test import Client
 from PIL import Image
 
-from accounts import tokens
 from activity.models import Event
 from core import clock, errors, spreadsheet
 from core.sentences import phrase
@@ -23,6 +22,7 @@ from invocations import labelled, runtime, services, side_by_side
 from invocations.models import AnswerComparison, ComparedPicture, Invocation, LabelledPicture
 from invocations.side_by_side import Share
 from models_catalog.models import Version
+from tests.bearer import secret_of
 
 API = "/api/v1/comparisons"
 State = AnswerComparison.State
@@ -326,7 +326,7 @@ def test_the_api_starts_one_waits_for_it_and_says_all_of_it(
     def ask(
         method: str, path: str, scopes: tuple[str, ...] = ("read", "invoke"), **body: Any
     ) -> Any:
-        _token, secret = tokens.make(user=viewer, name="caller", scopes=scopes)
+        secret = secret_of(viewer, scopes)
         headers = {"Authorization": f"Bearer {secret}"}
         return Client().generic(method, path, json.dumps(body), "application/json", headers=headers)
 

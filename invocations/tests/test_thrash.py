@@ -22,6 +22,7 @@ from invocations.experiments.tally import MadeCall, TargetTally
 from invocations.experiments.targets import CallTarget
 from invocations.models import Experiment, Invocation
 from models_catalog.models import RegisteredModel, Version
+from tests.bearer import secret_of
 
 ClientOf = Callable[[str], Client]
 MODELS = 14
@@ -285,7 +286,7 @@ def test_the_operation_says_the_same(
 ) -> None:
     call(demo, versions)
     user = user_in("viewer")
-    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    token = secret_of(user, tokens.scopes_of(user))
     headers = {"Authorization": f"Bearer {token}"}
     told = Client().get("/api/v1/endpoints/demo/thrash", headers=headers).json()
     assert told["verdict"] == "thrash"

@@ -24,6 +24,7 @@ from invocations.warming import keeping, running
 from invocations.warming.running import WarmingRefused
 from invocations.windows import Range, Window
 from models_catalog.models import Alias, AliasMove, Version
+from tests.bearer import secret_of
 
 __all__ = ["demo", "versions"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -235,7 +236,7 @@ def test_the_form_and_the_operation_ask_for_it(
     form = {"name": "by-page", "instance_type": "ml.m5.large", "instance_count": 1, "tags": ""}
     answer = client.post("/endpoints/new/", form | {"warm_aliases": "on"})
     assert answer.status_code == 302, answer.content.decode()
-    _, token = tokens.make(user=boss, name="t", scopes=tokens.scopes_of(boss), days=1)
+    token = secret_of(boss, tokens.scopes_of(boss))
     told = {"name": "by-api", "warm_aliases": True}
     answer = Client().post(
         "/api/v1/endpoints", told, "application/json", headers={"Authorization": f"Bearer {token}"}
@@ -292,7 +293,7 @@ def test_the_operations_do_the_same(
     demo: Endpoint, versions: list[Version], user_in: Callable[[str], User]
 ) -> None:
     user = user_in("operator")
-    _, token = tokens.make(user=user, name="t", scopes=tokens.scopes_of(user), days=1)
+    token = secret_of(user, tokens.scopes_of(user))
     client = Client(headers={"Authorization": f"Bearer {token}"})
     base = "/api/v1/endpoints/demo"
     json = {"content_type": "application/json"}

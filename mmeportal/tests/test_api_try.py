@@ -10,9 +10,9 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from playwright.sync_api import Page, expect
 
-from accounts import tokens
 from accounts.models import Token
 from mmeportal.api import document
+from tests.bearer import secret_of
 from tests.test_page_policies import _database_beside_playwright, _opened, browser
 
 __all__ = ["_database_beside_playwright", "browser"]
@@ -40,7 +40,7 @@ def test_the_page_calls_with_the_session_and_with_a_token(
     browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
 ) -> None:
     user = user_in("operator")
-    _, secret = tokens.make(user=user, name="pipeline", scopes=["read"])
+    secret = secret_of(user, ["read"])
     with _opened(browser, live_server.url, user) as context:
         page = context.new_page()
         faults: list[str] = []

@@ -8,18 +8,18 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from accounts import tokens
 from core import clock
 from endpoints.models import Endpoint, MonthSoFar
 from endpoints.tests.conftest import account, advance, endpoint, make_version, serving, settle
 from invocations.models import Invocation
+from tests.bearer import secret_of
 
 __all__ = ["account", "advance", "endpoint", "make_version", "serving", "settle"]
 pytestmark = pytest.mark.django_db
 
 
 def _asked(user: User, **headers: str) -> Any:
-    _token, secret = tokens.make(user=user, name="t", scopes=["read"], days=1)
+    secret = secret_of(user, ["read"])
     answer = Client().get("/api/v1/today", headers={"Authorization": f"Bearer {secret}"} | headers)
     assert answer.status_code == 200, answer.content
     return answer.json()

@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from accounts import tokens
 from models_catalog.models import Alias
 from models_catalog.tests.test_aliases import make_model, point
+from tests.bearer import secret_of
 
 LIST = "/api/v1/models/digits/aliases"
 LIVE = f"{LIST}/live"
@@ -29,7 +29,7 @@ def api(user_in: Callable[[str], Any]) -> Callable[..., Client]:
     user = user_in("operator")
 
     def make(*scopes: str) -> Client:
-        _, secret = tokens.make(user=user, name="test", scopes=list(scopes))
+        secret = secret_of(user, list(scopes))
         return Client(headers={"Authorization": f"Bearer {secret}", "Accept-Language": "en"})
 
     return make

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import roles, tokens
+from accounts import roles
 from core import aws
 from core.api.problems import CONTENT_TYPE
 from core.errors import Denied, Invalid, StorageFull, Throttled
 from core.models import RepeatableCall
 from models_catalog import api, attention, s3, services
 from models_catalog.models import RegisteredModel, Version
+from tests.bearer import secret_of
 
 V1 = "/api/v1"
 PUSH = f"{V1}/models/digits/versions"
@@ -29,7 +30,7 @@ def token_of(user_in: Callable[[str], Any]) -> Callable[..., Client]:
 
     def make(role: str, *scopes: str) -> Client:
         user = users.get(role) or users.setdefault(role, user_in(role))
-        _, secret = tokens.make(user=user, name="t", scopes=scopes)
+        secret = secret_of(user, scopes)
         bearer = {"Authorization": f"Bearer {secret}"}
         return Client(headers=bearer, raise_request_exception=False)
 

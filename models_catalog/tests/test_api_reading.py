@@ -9,12 +9,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import roles, tokens
+from accounts import roles
 from core import waiting
 from core.api.problems import CONTENT_TYPE
 from core.sentences import Sentence
 from models_catalog.models import RegisteredModel, Version
 from models_catalog.validation import _refused
+from tests.bearer import secret_of
 
 V1 = "/api/v1"
 
@@ -22,7 +23,7 @@ V1 = "/api/v1"
 @pytest.fixture
 def viewer(user_in: Callable[[str], Any]) -> Client:
     """Somebody with a viewer's token that may read alone."""
-    _, secret = tokens.make(user=user_in(roles.VIEWER), name="t", scopes=["read"])
+    secret = secret_of(user_in(roles.VIEWER), ["read"])
     return Client(headers={"Authorization": f"Bearer {secret}"})
 
 

@@ -9,13 +9,13 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from accounts import tokens
 from activity.models import Event
 from core import clock, errors
 from models_catalog import copying, publication, retiring, s3, services, tasks
 from models_catalog.models import RegisteredModel, Version
 from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model, point
+from tests.bearer import secret_of
 
 BYTES = b"the archive" * 1000
 OTHER = b"another one" * 1000
@@ -478,7 +478,7 @@ def api(user_in: Callable[[str], Any]) -> Callable[..., Client]:
     user = user_in("operator")
 
     def make(*scopes: str) -> Client:
-        _, secret = tokens.make(user=user, name="test", scopes=list(scopes))
+        secret = secret_of(user, list(scopes))
         return Client(headers={"Authorization": f"Bearer {secret}", "Accept-Language": "en"})
 
     return make

@@ -11,12 +11,12 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from accounts import tokens
 from activity.models import Event
 from core import clock, errors
 from models_catalog import drift, s3, tasks
 from models_catalog.models import StoreComparison, StrayObject, Version
 from models_catalog.tests.test_aliases import make_model
+from tests.bearer import secret_of
 
 ONE, TWO = "models/digits_v1.tar.gz", "models/digits_v2.tar.gz"
 
@@ -258,7 +258,7 @@ def test_pages_show_it(digits: str, client_of: Callable[[str], Client]) -> None:
 def test_the_api_shows_it(digits: str, user_in: Callable[[str], Any]) -> None:
     s3.delete(bucket=digits, key=ONE)
     _night()
-    _, secret = tokens.make(user=user_in("viewer"), name="test", scopes=["read"])
+    secret = secret_of(user_in("viewer"), ["read"])
     caller = Client(headers={"Authorization": f"Bearer {secret}"})
     items = caller.get("/api/v1/versions?drifted=true").json()["items"]
     assert [(one["number"], one["drift"]) for one in items] == [(1, "gone")]

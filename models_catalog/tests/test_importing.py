@@ -10,7 +10,6 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from accounts import tokens
 from activity.models import Event
 from core import clock
 from models_catalog import (
@@ -28,6 +27,7 @@ from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model
 from models_catalog.tests.test_publish import GOOD, _unzipped
 from tests.artifacts import constant_archive
+from tests.bearer import secret_of
 
 PAGE = "/models/new/import/"
 API = "/api/v1/imports"
@@ -323,7 +323,7 @@ def test_the_page_shows_imports_and_offers_a_canonical_copy(
 def test_by_the_api(
     put: Callable[..., str], tmp_path: Path, quick: None, user_in: Callable[[str], Any]
 ) -> None:
-    _, secret = tokens.make(user=user_in("operator"), name="test", scopes=["read", "upload"])
+    secret = secret_of(user_in("operator"), ["read", "upload"])
     caller = Client(headers={"Authorization": f"Bearer {secret}", "Accept-Language": "en"})
     put("team/zoo.tar.gz", gzip.compress(b"tar" * 5000))
     put("notes.txt")

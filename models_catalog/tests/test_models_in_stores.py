@@ -9,7 +9,6 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from accounts import tokens
 from core import clock
 from models_catalog import copying, drift, importing, s3, services, staged, stores, uploads
 from models_catalog.models import (
@@ -21,6 +20,7 @@ from models_catalog.models import (
 )
 from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_stores import _bucket
+from tests.bearer import secret_of
 
 API = "/api/v1"
 
@@ -57,7 +57,7 @@ def _begin(user: User, name: str = "digits", **more: Any) -> Upload:
 
 
 def _client(user: User, *scopes: str) -> Client:
-    made = tokens.make(user=user, name="t", scopes=["read", *scopes], days=1)[1]
+    made = secret_of(user, ["read", *scopes])
     return Client(headers={"Authorization": f"Bearer {made}"})
 
 

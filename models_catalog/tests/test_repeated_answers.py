@@ -11,6 +11,7 @@ from accounts import groups, token_auth, tokens
 from core.api import idempotency
 from models_catalog import secrecy, stores
 from models_catalog.models import RegisteredModel, Store
+from tests.bearer import secret_of
 
 API = "/api/v1"
 
@@ -34,7 +35,7 @@ def _open_to(store: str, group: str) -> None:
 
 @pytest.fixture
 def post(person: User) -> Callable[..., Any]:
-    secret = tokens.make(user=person, name="t", scopes=tokens.scopes_of(person))[1]
+    secret = secret_of(person, tokens.scopes_of(person))
     client = Client(headers={"Authorization": f"Bearer {secret}", "Accept-Language": "en"})
 
     def send(path: str, body: Any, key: str = "one") -> Any:

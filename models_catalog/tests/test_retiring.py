@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import tokens
 from activity.models import Event
 from core import clock, errors
 from endpoints.models import Endpoint
@@ -17,6 +16,7 @@ from models_catalog.aliases import AliasRefused
 from models_catalog.models import Alias, RegisteredModel, Version
 from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model, point
+from tests.bearer import secret_of
 
 V2 = "/models/digits/v2/"
 API = "/api/v1/models/digits/versions/2"
@@ -285,7 +285,7 @@ def api(user_in: Callable[[str], Any]) -> Callable[..., Client]:
     user = user_in("admin")
 
     def make(*scopes: str) -> Client:
-        _, secret = tokens.make(user=user, name="test", scopes=list(scopes))
+        secret = secret_of(user, list(scopes))
         return Client(headers={"Authorization": f"Bearer {secret}", "Accept-Language": "en"})
 
     return make

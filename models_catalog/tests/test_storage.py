@@ -15,7 +15,6 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 
-from accounts import tokens
 from accounts.models import PeopleGroup
 from activity.models import Event
 from core import clock
@@ -30,6 +29,7 @@ from models_catalog.models import (
 )
 from models_catalog.refusals import CatalogRefused
 from models_catalog.tests.test_aliases import make_model
+from tests.bearer import secret_of
 
 PAGE = "/models/new/storage/"
 SET = "/models/new/storage/quota/"
@@ -245,7 +245,7 @@ def test_what_is_in_each_store_is_said_to_who_may_see_it(
 
 
 def _client(user: User, *scopes: str) -> Client:
-    secret = tokens.make(user=user, name="t", scopes=scopes)[1]
+    secret = secret_of(user, scopes)
     return Client(headers={"Authorization": f"Bearer {secret}"})
 
 

@@ -9,7 +9,6 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from accounts import tokens
 from activity.models import Event
 from core import aws
 from core.errors import CONFLICT
@@ -18,6 +17,7 @@ from models_catalog.models import Store, Version
 from models_catalog.refusals import CatalogRefused
 from models_catalog.store_rights import Right, RightOutcome, StorePlace
 from models_catalog.tests.test_aliases import make_model
+from tests.bearer import secret_of
 
 PAGES = "/models/new/stores/"
 API = "/api/v1/stores"
@@ -248,7 +248,7 @@ def test_the_pages_add_test_and_retire(client_of: Callable[[str], Client], other
 
 
 def test_the_api_says_what_is_missing(admin: User, other: str) -> None:
-    made = tokens.make(user=admin, name="t", scopes=["read", "admin"], days=1)[1]
+    made = secret_of(admin, ["read", "admin"])
     client = Client(headers={"Authorization": f"Bearer {made}"})
     body = {"name": "team-a", "bucket": "no-such-bucket-of-anybody", "prefix": "team-a"}
     refused = client.post(API, body, "application/json")

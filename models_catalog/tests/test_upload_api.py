@@ -17,11 +17,11 @@ from botocore.exceptions import ClientError
 from django.contrib.auth.models import User
 from django.test import Client
 
-from accounts import tokens
 from core import aws, clock
 from core.errors import AwsError, Denied
 from models_catalog import arriving, s3, uploads
 from models_catalog.models import RegisteredModel, Upload, Version
+from tests.bearer import secret_of
 from tests.together import together
 
 OCTETS = "application/offset+octet-stream"
@@ -34,7 +34,7 @@ class Caller:
 
     def __init__(self, user: User) -> None:
         self.user = user
-        secret = tokens.make(user=user, name="t", scopes=["read", "upload"])[1]
+        secret = secret_of(user, ["read", "upload"])
         self.client = Client(
             headers={"Authorization": f"Bearer {secret}", "Tus-Resumable": "1.0.0"}
         )

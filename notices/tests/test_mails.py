@@ -15,13 +15,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import F
 from django.test import Client
 
-from accounts import tokens
 from accounts.models import Preferences
 from activity.services import record
 from models_catalog.models import RegisteredModel, Version
 from notices import delivering, mails
 from notices.models import Delivery, DeliveryAttempt
 from notices.tests.conftest import make_version, ready, rejected
+from tests.bearer import secret_of
 from tests.servers import free_port
 
 
@@ -211,7 +211,7 @@ def test_the_api_keeps_a_choice(vera: User) -> None:
     read = client.get("/api/v1/me/mails")
     assert read.json()["kinds"] == []
     body = {"kinds": ["version.ready"], "only_own": False}
-    _, secret = tokens.make(user=vera, name="t", scopes=["read"])
+    secret = secret_of(vera, ["read"])
     program = Client(headers={"Authorization": f"Bearer {secret}"})
 
     def put(document: Any, **headers: str) -> Any:

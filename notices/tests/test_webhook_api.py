@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import tokens
 from activity.models import Event
 from endpoints.models import Endpoint
 from models_catalog.models import Version
@@ -14,6 +13,7 @@ from notices import delivering, kinds, services
 from notices.models import Delivery, Webhook
 from notices.tests.conftest import Hook, ready
 from notices.tests.receiver import Receiver
+from tests.bearer import secret_of
 
 PATH = "/api/v1/webhooks"
 Ask = Callable[..., Any]
@@ -23,7 +23,7 @@ Ask = Callable[..., Any]
 def ask(user_in: Callable[[str], Any], receiver: Receiver) -> Ask:
     """Call an operation with an admin's token: ``ask("post", "/webhooks", {…})``."""
     user = user_in("admin")
-    _, secret = tokens.make(user=user, name="t", scopes=["admin"])
+    secret = secret_of(user, ["admin"])
     client = Client(headers={"Authorization": f"Bearer {secret}", "Accept-Language": "en"})
 
     def do(method: str, path: str, body: Any = None, **headers: str) -> Any:
