@@ -170,6 +170,7 @@ def test_every_example_is_in_the_document_and_fits_its_schema() -> None:
     assert seen == sum(len(one) for one in examples.values())
 
 
+@pytest.mark.not_quick
 def test_every_operation_that_takes_json_has_a_body_that_fits() -> None:
     document = api.api.get_openapi_schema()
     named = set()

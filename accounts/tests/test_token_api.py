@@ -159,6 +159,7 @@ def test_a_lost_update_is_told(user_in: UserIn) -> None:
     assert api.ask("DELETE", f"{PATH}/{token.pk}", **{"If-Match": "*"})[0] == 204
 
 
+@pytest.mark.not_quick
 def test_nobody_reaches_the_tokens_of_others_but_an_admin_with_the_scope(user_in: UserIn) -> None:
     vera, admin = user_in("viewer"), user_in("admin")
     token, _ = tokens.make(user=vera, name="ci", scopes=["read"])

@@ -42,6 +42,7 @@ def _change(boss: Client, user: User, **changes: Any) -> None:
     assert answer.status_code == 302
 
 
+@pytest.mark.not_quick
 def test_each_change_of_a_user_in_djangos_admin_is_told(boss: Client) -> None:
     form = {
         "username": "ada",
@@ -181,6 +182,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     ]
 
 
+@pytest.mark.not_quick
 def test_each_failure_and_the_pause_are_told(
     ada: User, log_in: LogIn, lines: Callable[[], list[str]]
 ) -> None:

@@ -81,6 +81,7 @@ def test_it_is_changed_as_any_other_and_leaves_nothing(
     assert (len(account.models), len(account.configs)) == (1, 1)
 
 
+@pytest.mark.not_quick
 def test_an_environment_that_our_container_does_not_know_stays_and_is_not_given_anew(
     account: Account, look: Any, settle: Step
 ) -> None:
@@ -241,6 +242,7 @@ def test_the_page_adopts_or_says_why_not(
     assert Endpoint.objects.get().created_by == django_user_model.objects.get()
 
 
+@pytest.mark.not_quick
 def test_more_than_are_adopted_at_once_are_told_of(
     account: Account, look: Any, client_of: Any
 ) -> None:

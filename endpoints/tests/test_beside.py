@@ -74,6 +74,7 @@ def test_who_may_not_adopt_has_no_button(looked_at: datetime, client_of: Any) ->
     assert "Adopt" not in client.get("/endpoints/").content.decode()
 
 
+@pytest.mark.not_quick
 def test_the_dearest_come_first_and_hundreds_are_bounded(
     looked_at: datetime, client_of: Any, django_assert_num_queries: Any
 ) -> None:

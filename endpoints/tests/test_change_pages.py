@@ -127,6 +127,7 @@ def test_the_same_by_the_api(api: Api, serving: Endpoint, settle: Step, account:
     assert found[1]["reason"] == "room"
 
 
+@pytest.mark.not_quick
 def test_what_cannot_be_changed_is_a_conflict(
     api: Api, endpoint: Endpoint, settle: Step, client_of: Callable[[str], Client]
 ) -> None:

@@ -326,6 +326,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(
     assert states(serving) == {1: "serves"}
 
 
+@pytest.mark.not_quick
 def test_one_at_a_time_and_only_what_serves(
     endpoint: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:

@@ -39,6 +39,7 @@ def asked(client, serving, tab="overview", **headers):
     return answer.content.decode()
 
 
+@pytest.mark.not_quick
 def test_a_crowd_has_it_made_a_few_times_with_the_token_of_each(serving, client_of, user_in, made):
     first, second = client_of("admin"), client_of("superuser")
     second.force_login(_another_admin())
@@ -63,6 +64,7 @@ def _posts(client, serving, token):
     return client.post(url("check", serving), {"csrfmiddlewaretoken": token}).status_code
 
 
+@pytest.mark.not_quick
 def test_who_has_other_rights_or_another_language_gets_another(serving, client_of, made):
     admin, viewer = client_of("admin"), client_of("viewer")
     for _ in range(MANY):
@@ -74,6 +76,7 @@ def test_who_has_other_rights_or_another_language_gets_another(serving, client_o
     assert _TOKEN.sub("", korean[0]) != _TOKEN.sub("", asked(admin, serving))
 
 
+@pytest.mark.not_quick
 def test_a_right_that_is_taken_counts_at_once(serving, client_of, made):
     admin = client_of("admin")
     for _ in range(MANY):
@@ -90,6 +93,7 @@ def test_one_page_alone_always_gets_a_new_one(serving, client_of, made):
     assert len(made) == shared_parts.FEW
 
 
+@pytest.mark.not_quick
 def test_a_crowd_sees_a_change_after_half_a_second(serving, client_of, made, monkeypatch):
     viewer = client_of("viewer")
     monkeypatch.setattr(shared_parts._MADE, "_keep_s", 0.0)  # that time is over at once
@@ -109,6 +113,7 @@ def test_no_tab_depends_on_who_looks_but_for_their_rights(serving, client_of, ma
     assert texts[0] == texts[1]
 
 
+@pytest.mark.not_quick
 def test_the_list_is_made_a_few_times_for_a_crowd_and_is_the_same_for_one_role(
     serving, client_of, monkeypatch
 ):

@@ -255,6 +255,7 @@ def test_an_etag_changes_with_the_endpoint_and_not_with_the_look(
     assert tag() != serving
 
 
+@pytest.mark.not_quick
 def test_a_teardown_of_what_changed_meanwhile_is_refused(
     api: Api, endpoint: Endpoint, settle: Any
 ) -> None:

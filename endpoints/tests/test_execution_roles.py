@@ -19,6 +19,7 @@ Step = Callable[[Endpoint], Endpoint]
 ROLE, THIRD = (f"arn:aws:iam::123456789012:role/{name}" for name in ("team/other", "third"))
 
 
+@pytest.mark.not_quick
 def test_an_endpoint_is_created_with_another_role(db: None, account: Account, settle: Step) -> None:
     plan = planning.plan_creation(name="demo", role_arn=ROLE, actor=None)
     assert plan.calls[0].arguments["ExecutionRoleArn"] == ROLE

@@ -94,6 +94,7 @@ def test_the_last_call_is_shown_and_sorted_by(
     assert last["a"] == now - timedelta(minutes=9)
 
 
+@pytest.mark.not_quick
 def test_one_that_others_call_is_not_idle(some: dict[str, Endpoint], client_of: Any) -> None:
     now = clock.now()
     Endpoint.objects.update(created_at=now - timedelta(days=20))
@@ -334,6 +335,7 @@ def test_more_than_go_at_once_are_told_of(db: None, client_of: Any) -> None:
     assert "e00-r1" not in page
 
 
+@pytest.mark.not_quick
 def test_all_that_a_page_shows_are_torn_down_at_once_and_that_is_undone(
     db: None, client_of: Any, settings: Any
 ) -> None:

@@ -133,6 +133,7 @@ def test_resuming_is_planned_with_what_it_costs(
     assert (so.code, so.calls) == ("", [])
 
 
+@pytest.mark.not_quick
 def test_resuming_gives_the_number_and_the_scaling_again(
     serving: Endpoint, account: Account, settle: Step, check: Any
 ) -> None:
@@ -159,6 +160,7 @@ def test_resuming_gives_the_number_and_the_scaling_again(
     assert _actions(plan) == (["CreateEndpoint"], ["RegisterScalableTarget", "PutScalingPolicy"])
 
 
+@pytest.mark.not_quick
 def test_a_change_under_way_is_finished_before_the_pause(
     serving: Endpoint, settle: Step, check: Any
 ) -> None:
@@ -211,6 +213,7 @@ def test_a_number_is_put_back_as_planned(
     assert plan.before.per_hour == 3 * plan.after.per_hour
 
 
+@pytest.mark.not_quick
 def test_another_config_is_put_back_as_planned(
     serving: Endpoint, account: Account, advance: Step, settle: Step, check: Any
 ) -> None:
@@ -331,6 +334,7 @@ def test_switching_the_scaling_off_is_planned(serving: Endpoint, settle: Step, c
     assert _actions(plan) == (["DeregisterScalableTarget"], [])
 
 
+@pytest.mark.not_quick
 def test_a_teardown_is_planned(
     serving: Endpoint,
     account: Account,
@@ -363,6 +367,7 @@ def test_a_teardown_is_planned(
 # --- the page and the API
 
 
+@pytest.mark.not_quick
 def test_the_pages_show_the_plan_before_the_button(
     serving: Endpoint,
     account: Account,
@@ -412,6 +417,7 @@ def test_the_pages_show_the_plan_before_the_button(
     shown("/resume/", "CreateEndpoint")
 
 
+@pytest.mark.not_quick
 def test_another_share_is_planned_on_the_page_and_then_made(
     account: Account, settle: Step, client_of: Callable[[str], Client], db: None
 ) -> None:

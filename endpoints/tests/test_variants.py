@@ -122,6 +122,7 @@ def test_a_variant_is_added_and_another_taken_away(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_what_is_rolled_back_leaves_the_variants_as_they_were(
     two: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -273,6 +274,7 @@ def test_the_forms_ask_for_a_second_variant(
     assert [one.name for one in endpoint.running.variants] == ["new"]
 
 
+@pytest.mark.not_quick
 def test_an_endpoint_with_variants_is_adopted(
     account: Account, settle: Step, look: Callable[[], Any], two: Endpoint
 ) -> None:

@@ -47,6 +47,7 @@ def test_creating_for_long(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_failed(endpoint: Endpoint, account: Account, advance: Step, settle: Step) -> None:
     account.fail_with = "It did not pass the ping health check."
     endpoint = settle(endpoint)

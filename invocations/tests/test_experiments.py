@@ -872,6 +872,7 @@ def test_the_api_begins_one_waits_for_it_and_says_all_of_it(
     assert ask("GET", "/nothing").status_code == 404
 
 
+@pytest.mark.not_quick
 def test_two_are_compared_by_id_and_by_name(
     three: list[Version],
     sagemaker: Runtime,

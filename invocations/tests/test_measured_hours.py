@@ -199,6 +199,7 @@ def test_an_hour_waits_until_all_of_it_may_be_there(
     assert MeasuredHour.objects.get(begin=last).figures == {"invocations": 1.0}
 
 
+@pytest.mark.not_quick
 def test_a_call_that_others_made_is_the_last_call_and_the_portals_own_are_not(
     demo: Endpoint,
     told: CloudWatch,

@@ -230,6 +230,7 @@ def test_random_bytes_never_raise_anything_else(data):
     says_a_sentence(data)
 
 
+@pytest.mark.not_quick
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO", "TGA"]),

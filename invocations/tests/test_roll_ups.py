@@ -74,6 +74,7 @@ def test_sums_and_single_calls_are_the_same(
         assert theirs.tally.p50_ms == pytest.approx(mine.tally.p50_ms, rel=0.02)
 
 
+@pytest.mark.not_quick
 def test_each_call_is_counted_once_and_a_warming_is_none(
     demo: Endpoint, versions: list[Version]
 ) -> None:

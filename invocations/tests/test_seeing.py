@@ -58,6 +58,7 @@ def _client(user: User) -> Client:
     return client
 
 
+@pytest.mark.not_quick
 def test_the_pictures_of_somebody_elses_comparison_are_counted_and_not_shown(
     two: Pair,
     models: Models,
@@ -92,6 +93,7 @@ def test_the_pictures_of_somebody_elses_comparison_are_counted_and_not_shown(
     assert "not shown" not in shown
 
 
+@pytest.mark.not_quick
 def test_a_picture_of_somebody_else_is_neither_sent_nor_given_by_its_digest(
     two: Pair, models: Models, closed: User, user_in: Callable[[str], Any], serving: Endpoint
 ) -> None:

@@ -129,6 +129,7 @@ def test_what_is_stopped_calls_no_further(
     assert Event.objects.filter(action="warming.stopped").count() == 1
 
 
+@pytest.mark.not_quick
 def test_a_killed_worker_loses_one_call_at_most(
     demo: Endpoint, versions: list[Version], boss: User, asked: list[str]
 ) -> None:

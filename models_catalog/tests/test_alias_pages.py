@@ -75,6 +75,7 @@ def test_a_version_is_made_live_rolled_back_and_undone_by_buttons(operator: Clie
     assert Alias.objects.get().version.number == 3
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_the_undo_of_the_first_move_takes_live_away(operator: Client) -> None:
     make_model()
@@ -114,6 +115,7 @@ def test_any_name_is_added_and_a_wrong_one_is_explained(operator: Client) -> Non
     assert 'value="Why"' in said  # what was typed stays
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_a_deleted_alias_keeps_its_page_with_its_history(operator: Client) -> None:
     make_model()
@@ -128,6 +130,7 @@ def test_a_deleted_alias_keeps_its_page_with_its_history(operator: Client) -> No
     assert operator.get(f"{MODEL}aliases/never/").status_code == 404
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_a_protected_alias_asks_for_a_reason_and_has_no_undo(
     operator: Client, settings: Any
@@ -150,6 +153,7 @@ def test_a_protected_alias_asks_for_a_reason_and_has_no_undo(
     assert Alias.objects.get().version.number == 1
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_viewers_see_aliases_and_no_buttons(client_of: Callable[[str], Any]) -> None:
     make_model()

@@ -134,6 +134,7 @@ def test_roll_backs_go_back_step_by_step() -> None:
     assert [row.kind for row in AliasMove.objects.all()][:2] == ["rolled_back", "rolled_back"]
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_an_undo_takes_back_each_kind_of_move() -> None:
     make_model()

@@ -72,6 +72,7 @@ def test_the_other_one_is_a_reference_or_the_version_before(viewer: Client) -> N
     assert viewer.get(f"{V1}/models/digits/versions/9/comparison").status_code == 404
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("two")
 def test_the_page_shows_both_and_leaves_out_what_is_alike(
     client_of: Callable[[str], Client],

@@ -202,6 +202,7 @@ def test_the_page_changes_them_and_says_who_was_faster(
 TEXT = "# Digits\n\nReads **숫자**.\n\n<script>alert(1)</script>\n\n![x](https://elsewhere.example/x.png)"
 
 
+@pytest.mark.not_quick
 def test_a_description_is_markdown_on_the_page_and_text_in_the_list(
     operator: Client, client_of: Callable[[str], Client]
 ) -> None:

@@ -134,6 +134,7 @@ def test_an_event_outside_of_a_transaction_is_one_with_its_deliveries(
     assert not Event.objects.filter(action="version.published").exists()
 
 
+@pytest.mark.not_quick
 def test_what_fails_is_tried_again_with_the_same_id_for_a_day(
     hook: Hook, receiver: Receiver, version: Version
 ) -> None:

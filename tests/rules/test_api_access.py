@@ -204,6 +204,7 @@ def test_a_session_changes_nothing_without_its_csrf_token(site: Site, callers: C
     assert not wrong, _report(wrong, "Call core.api.operations.check first in these:")
 
 
+@pytest.mark.not_quick
 def test_a_token_with_a_session_beside_it_counts_alone(site: Site, callers: Callers) -> None:
     """A cookie that comes along adds nothing to what the token may do."""
     wrong = []
@@ -350,6 +351,7 @@ def test_what_is_not_there_is_404(site: Site, callers: Callers) -> None:
     assert not wrong, _report(wrong, "Raise Http404 in these:")
 
 
+@pytest.mark.not_quick
 def test_unknown_parameters_are_refused_by_name(site: Site, callers: Callers) -> None:
     wrong = []
     bearer = callers.tokens[f"{ADMIN}'s token to all"]

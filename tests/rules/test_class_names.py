@@ -4,6 +4,8 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 from tests.rules.test_imports import APPS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,6 +26,7 @@ def classes() -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.not_quick
 def test_no_two_classes_share_a_name() -> None:
     known = classes()
     assert "RegisteredModel" in known

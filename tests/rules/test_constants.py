@@ -72,6 +72,7 @@ def constants() -> dict[tuple[str, Any], set[str]]:
     return found
 
 
+@pytest.mark.not_quick
 def test_no_constant_is_written_twice() -> None:
     found = constants()
     assert len(found) > 50

@@ -113,6 +113,7 @@ def test_each_call_of_record_names_a_code_that_is_registered_or_brings_its_text(
     assert not wrong, "\n".join(["Write the sentence into the app's events.py:", *wrong])
 
 
+@pytest.mark.not_quick
 def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
     kinds = {code.partition(".")[0] for code in _registered()}
     assert kinds

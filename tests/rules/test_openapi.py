@@ -182,6 +182,7 @@ def test_refusals_are_documented_as_problems() -> None:
     assert not wrong, wrong
 
 
+@pytest.mark.not_quick
 def test_two_schemas_of_one_name_are_refused() -> None:
     found = api.PortalDocument(api.api, "")
     found.add_schema_definitions({"TokenOut": found.schemas["TokenOut"]})
@@ -195,6 +196,7 @@ def test_every_problem_has_its_line_in_the_docs() -> None:
     assert all(f"| `{code}` | {kind.status} |" in text for code, kind in CODES.items())
 
 
+@pytest.mark.not_quick
 def test_every_problem_is_used_and_has_its_page(db: None) -> None:
     sources = [
         path.read_text(encoding="utf-8")

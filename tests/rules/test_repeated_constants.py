@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import botocore.session
+import pytest
 
 from localaws.options import DEFAULT_ACCOUNT, DEFAULT_REGION, MAX_PAYLOAD_BYTES, Options
 from stack import layout
@@ -29,6 +30,7 @@ def _sources() -> Iterator[Path]:
             yield path
 
 
+@pytest.mark.not_quick
 def test_one_account_and_one_region() -> None:
     assert layout.ACCOUNT == Options(data=Path(), container_command=()).account == DEFAULT_ACCOUNT
     assert layout.REGION == Options(data=Path(), container_command=()).region == DEFAULT_REGION

@@ -186,6 +186,7 @@ def test_the_enumerations_are_found() -> None:
     assert {"state", "kind", "level", "wanted", "packing"} <= set(fields())
 
 
+@pytest.mark.not_quick
 def test_a_state_is_a_member_of_its_enumeration() -> None:
     assert len(sources()) > 200
     wrong, there = [], set()

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from django.apps import apps
 from django.conf import settings
 
@@ -132,6 +133,7 @@ def permissions() -> set[str]:
     }
 
 
+@pytest.mark.not_quick
 def test_code_names_nothing_of_the_apps_above_its_own() -> None:
     known, templates, rights = by_name(), set(template_names()), permissions()
     assert "endpoints.invoke_endpoint" in rights

@@ -187,6 +187,7 @@ def test_templates_mark_what_they_show() -> None:
     assert not found, f"These show this in English to everybody: {found}. {_HOW}"
 
 
+@pytest.mark.not_quick
 def test_modules_mark_what_a_page_may_show() -> None:
     found = _found(files(".py"), unmarked.in_python)
     assert not found, (
