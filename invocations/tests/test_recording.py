@@ -9,14 +9,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.db import connection, connections
+from django.db import IntegrityError, connection, connections
 from django.test import Client
 from django.utils import timezone
 
@@ -34,6 +34,7 @@ from models_catalog.models import Version
 from tests.bearer import secret_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -381,3 +382,40 @@ def test_objects_that_no_row_names_are_deleted_after_a_day(
     assert pictures_kept.sweep_objects() == 2
     left = {found.key for found in s3.listing(bucket=store, prefix="")}
     assert left == {"pictures/kept", "models/other"}
+
+
+def test_a_row_that_is_inserted_with_others_is_as_django_writes_it(
+    serving: Endpoint, version: Version, user_in: Callable[[str], User]
+) -> None:
+    def row(**given: Any) -> Invocation:
+        return Invocation(
+            endpoint=serving,
+            version=version,
+            target_model="a_v1.tar.gz",
+            created_at=NOW,
+            seen_at=NOW,
+            check_after=NOW,
+            **given,
+        )
+
+    full = {
+        "created_by": user_in("viewer"),
+        "state": Invocation.State.DONE,
+        "predictions": [{"label": "“7”", "probability": 0.25}],
+        "timings": {"call_ms": 3.25},
+        "cold": True,
+        "put_out": {"names": ["a"], "count": 1},
+        "thumbnail": b"\x00\xff",
+        "sent_as": {"content_type": "image/png", "turned": False},
+        "scaled_code": None,
+        "latency_ms": 5.5,
+    }
+    for given in ({}, full):
+        ours, theirs = row(**given), row(**given)
+        recording._insert([ours])
+        theirs.save(force_insert=True)
+        rows = Invocation.objects.filter(uid__in=[ours.uid, theirs.uid]).order_by("pk").values()
+        first, second = ({**each, "id": 0, "uid": ""} for each in rows)
+        assert first == second
+    with pytest.raises(IntegrityError):
+        recording._insert([ours])
