@@ -55,12 +55,13 @@ class _Kept:
         *,
         settings: dict[str, Any],
         since: datetime,
+        until: datetime,
         asked: set[str],
         rows: dict[type[Model], list[Model]],
         account: dict[str, Any],
         pk: int,
     ) -> None:
-        self._since = since
+        self._until = until
         self.settings = settings
         name = connection.ops.quote_name
         any_row = " OR ".join(f"EXISTS (SELECT 1 FROM {name(one)})" for one in sorted(asked))
@@ -76,7 +77,8 @@ class _Kept:
             return not cursor.fetchone()[0]
 
     def put_back(self, account: Account) -> Endpoint:
-        passed = timezone.now() - self._since
+        # Since its end: no time of a creation is in the future when it is over.
+        passed = timezone.now() - self._until
         with connection.cursor() as cursor:
             for sql, rows in self._inserts:
                 cursor.executemany(sql, [[value(passed) for value in row] for row in rows])
@@ -121,12 +123,14 @@ def _kept(
     since = timezone.now()
     with connection.execute_wrapper(look):
         endpoint = make(account)
+    until = timezone.now()
     if asked & before:
         return endpoint, None
     rows = {models[table]: list(models[table]._base_manager.all()) for table in sorted(asked)}
     return endpoint, _Kept(
         settings=settings,
         since=since,
+        until=until,
         asked=asked,
         rows={model: found for model, found in rows.items() if found},
         account={

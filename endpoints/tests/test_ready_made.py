@@ -96,6 +96,28 @@ def test_what_is_put_back_is_what_a_creation_makes_at_that_time(
     assert ("endpoints.InstanceRun" in put_back[1]) == (make is serve_at_once)
 
 
+def test_no_time_of_it_is_in_the_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    took = timedelta(minutes=1)
+    with time_machine.travel(THEN, tick=False) as travelling:
+        database = Standing(THEN)
+        monkeypatch.setattr(clock, "connection", database)
+
+        def make(account: Account) -> Endpoint:
+            endpoint = ask_for(account)
+            travelling.shift(took)
+            database.time += took
+            return endpoint
+
+        ready = ReadyMade(make)
+        for _ in range(2):
+            account = Account()
+            account.install(monkeypatch)
+            with transaction.atomic():
+                assert ready.of(account).created_at == THEN
+                transaction.set_rollback(True)
+    assert database.time == THEN + took, "it was put back"
+
+
 def test_it_is_made_where_anything_is_not_as_the_first_time(
     monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
