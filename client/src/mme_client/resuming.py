@@ -119,6 +119,7 @@ class _Upload:
         self._body = body
         self._told = told
         self._most = FIRST_BYTES
+        self._begun: dict[str, Any] = {}  # what the portal said when it began it
         self._taken = LEAST_BYTES  # the most that one request has sent
         self._may_grow = True
 
@@ -135,14 +136,15 @@ class _Upload:
             answer = self._transport.call("POST", "/uploads/", headers=headers)
         except errors.NotFound:
             raise NotOffered from None
-        self.address = f"/uploads/{part(str(answer.document()['id']))}"
+        self._begun = answer.document()
+        self.address = f"/uploads/{part(str(self._begun['id']))}"
 
     def finish(self) -> tuple[str, int]:
         """Send what is missing, and wait for the version."""
         failures = 0
         offset = -1
         while True:
-            now = self._state()
+            now, self._begun = self._begun or self._state(), {}
             if now["made"]:
                 self._tell(self._body.size)
                 return str(now["made"]["model"]), int(now["made"]["number"])
