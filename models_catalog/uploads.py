@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -38,6 +38,9 @@ from models_catalog.models import (
     UploadQuerySet,
     name_taken,
 )
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 log = logging.getLogger(__name__)
 
@@ -264,28 +267,11 @@ def _keep(
     uncommitted: list[Stretch] = []
     offset, left = row.offset, size
     try:
-        while left and (pieces := _next_pieces(file, _share(left))):
-            objects: dict[str, bytes] = {}
-            arrived = Arriving(row, offset, pieces)
-            for data in pieces:
-                if hashed is not None:
-                    hashed.update(data)
-                key = f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}"
-                uncommitted.append(Stretch(upload=row, offset=offset, size=len(data), key=key))
-                objects[key] = data
-                offset, left = offset + len(data), left - len(data)
-            try:
-                s3.put(bucket=row.bucket, objects=objects, beat=lease.keep, meanwhile=arrived.hash)
-            except AwsError as error:
-                said = gettext(
-                    "The store did not take these bytes. What arrived before is kept, and the "
-                    "upload can go on. %(problem)s"
-                )
-                code = services.not_stored(error).code
-                raise services.NotStored(said % {"problem": error}, code=code) from error
-            if checksum is None:
-                _commit(row, lease, uncommitted)
-                arrived.remember()
+        while left:
+            count = _keep_some(row, lease, file, offset, _share(left), hashed, uncommitted)
+            if not count:  # the body was shorter than it said
+                break
+            offset, left = offset + count, left - count
         if checksum is not None and hashed is not None:
             if hashed.digest() != checksum.digest:
                 raise ChecksumMismatch
@@ -293,6 +279,46 @@ def _keep(
     finally:
         for stretch in uncommitted:
             _delete(row.bucket, stretch.key)
+
+
+def _keep_some(
+    row: Upload,
+    lease: Lease[Upload],
+    file: IO[bytes],
+    offset: int,
+    most: int,
+    hashed: "_Hash | None",
+    uncommitted: list[Stretch],
+) -> int:
+    """Write the next bytes, ``most`` or fewer, and to rows unless ``hashed``; gives their number.
+
+    Nothing holds them in memory when it returns.
+    """
+    pieces = _next_pieces(file, most)
+    arrived = Arriving(row, offset, pieces)
+    objects: dict[str, bytes] = {}
+    for data in pieces:
+        if hashed is not None:
+            hashed.update(data)
+        key = f"{row.prefix}{offset:015d}-{secrets.token_hex(4)}"
+        uncommitted.append(Stretch(upload=row, offset=offset, size=len(data), key=key))
+        objects[key] = data
+        offset += len(data)
+    if not pieces:
+        return 0
+    try:
+        s3.put(bucket=row.bucket, objects=objects, beat=lease.keep, meanwhile=arrived.hash)
+    except AwsError as error:
+        said = gettext(
+            "The store did not take these bytes. What arrived before is kept, and the "
+            "upload can go on. %(problem)s"
+        )
+        code = services.not_stored(error).code
+        raise services.NotStored(said % {"problem": error}, code=code) from error
+    if hashed is None:
+        _commit(row, lease, uncommitted)
+        arrived.remember()
+    return sum(map(len, pieces))
 
 
 def _commit(row: Upload, lease: Lease[Upload], stretches: list[Stretch]) -> None:
