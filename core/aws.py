@@ -176,10 +176,18 @@ OF_SETTINGS = BucketFacts()
 
 
 @cache
-def s3(timeouts: Timeouts = JOB, facts: BucketFacts = OF_SETTINGS) -> "S3Client":
-    """The S3 client with these timeouts, for a bucket of which this is known."""
+def s3(
+    timeouts: Timeouts = JOB, facts: BucketFacts = OF_SETTINGS, *, signs_bodies: bool = True
+) -> "S3Client":
+    """The S3 client with these timeouts, for a bucket of which this is known.
+
+    ``signs_bodies``: whether it takes the SHA-256 of a body to sign it over plain HTTP; over TLS
+    boto3 does so for no body. A CRC-32 is signed in any case.
+    """
     with _client_lock:
         config = _config(timeouts)
+        if not signs_bodies:
+            config = config.merge(Config(s3={"payload_signing_enabled": False}))
         if facts.region:
             config = config.merge(Config(region_name=facts.region))
         client = boto3.client("s3", config=config)

@@ -45,9 +45,13 @@ class StoredObject:
     etag: str
 
 
-def _client(bucket: str, timeouts: aws.Timeouts = aws.JOB) -> "S3Client":
+def _client(
+    bucket: str, timeouts: aws.Timeouts = aws.JOB, *, signs_bodies: bool = True
+) -> "S3Client":
     """The client for a bucket: of its region, and encrypting as its stores want it."""
     facts = Store.objects.facts_of(bucket)
+    if not signs_bodies:
+        return aws.s3(timeouts, facts, signs_bodies=False)
     if facts == aws.OF_SETTINGS:
         return aws.s3() if timeouts == aws.JOB else aws.s3(timeouts)
     return aws.s3(timeouts, facts)
@@ -87,9 +91,11 @@ def put(
 ) -> None:
     """Write bytes that are at hand, by key: all at once. A user waits; ``beat`` as of `upload`.
 
-    ``meanwhile`` is called in another thread while S3 takes them, and asks no database.
+    ``meanwhile`` is called in another thread while S3 takes them, and asks no database. The bytes
+    are hashed there, or when they are joined: what S3 has must have that SHA-256 when a version is
+    validated, so they are not hashed once more for a signature.
     """
-    client = _client(bucket, aws.PAGE)
+    client = _client(bucket, aws.PAGE, signs_bodies=False)
 
     def work(key: str, data: bytes) -> None:
         with aws.translated(phrase("uploading to %(uri)s", uri=f"s3://{bucket}/{key}")):

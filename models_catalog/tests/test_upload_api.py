@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import random
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -440,7 +441,7 @@ def test_of_two_objects_that_are_written_at_once_none_is_kept_where_one_fails(
 ) -> None:
     data = random.Random(5).randbytes(12 << 20)
     url = caller.address(length=len(data), sha256=hashlib.sha256(data).hexdigest())
-    client = aws.s3(aws.PAGE)
+    client = aws.s3(aws.PAGE, aws.OF_SETTINGS, signs_bodies=False)
     real, sizes = client.put_object, []
     both = Barrier(2, timeout=30)
 
@@ -458,6 +459,25 @@ def test_of_two_objects_that_are_written_at_once_none_is_kept_where_one_fails(
     assert (caller.offset(url), keys()) == (0, set())
     assert caller.send(url, data, 0).status_code == 204
     assert Version.objects.get().sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_what_is_written_is_not_hashed_once_more_for_a_signature(caller: Caller) -> None:
+    client = aws.s3(aws.PAGE, aws.OF_SETTINGS, signs_bodies=False)
+    sent: list[Any] = []
+
+    def note(request: Any, **_: Any) -> None:
+        sent.append(request.headers)
+
+    client.meta.events.register("before-send.s3.PutObject", note)
+    try:
+        assert caller.send(caller.address(), BYTES[:10], 0).status_code == 204
+    finally:
+        client.meta.events.unregister("before-send.s3.PutObject", note)
+    (headers,) = sent
+    assert headers["X-Amz-Content-SHA256"] == b"UNSIGNED-PAYLOAD"
+    crc32 = zlib.crc32(BYTES[:10]).to_bytes(4, "big")
+    assert headers["x-amz-checksum-crc32"] == base64.b64encode(crc32)
+    assert b"x-amz-checksum-crc32;x-amz-content-sha256" in headers["Authorization"]
 
 
 @pytest.mark.parametrize("size", [1, 9, 10, 24, 25, 26, 33, 51])
