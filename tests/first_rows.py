@@ -6,7 +6,9 @@ permissions anew, with other ids and without the roles; here the rows are put ba
 
 from typing import Any
 
+from django.apps import apps
 from django.core.management import call_command
+from django.core.management.color import no_style
 from django.db import connection, transaction
 
 from accounts import roles
@@ -35,9 +37,13 @@ class FirstRows:
         """Empty the database, but for these rows."""
         # Without the signal that would make content types and permissions anew.
         call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+        # PostgreSQL's sequences begin anew, and do not move with rows that bring their ids.
+        after = connection.ops.sequence_reset_sql(no_style(), apps.get_models())
         with transaction.atomic(), connection.cursor() as cursor:
             for sql, rows in self._inserts:
                 cursor.executemany(sql, rows)
+            for sql in after:
+                cursor.execute(sql)
 
 
 def permissions_of_roles() -> dict[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings as portal
+from django.core.management.color import no_style
 from django.db import connection
 from django.db.models import DateTimeField, Model
 from django.utils import timezone
@@ -67,6 +68,8 @@ class _Kept:
         any_row = " OR ".join(f"EXISTS (SELECT 1 FROM {name(one)})" for one in sorted(asked))
         self._any_row = f"SELECT {any_row}"
         self._inserts = [_insert(model, found, since) for model, found in rows.items()]
+        # PostgreSQL's sequences do not move with rows that bring their ids.
+        self._after = connection.ops.sequence_reset_sql(no_style(), list(rows))
         self._account = pickle.dumps(account)
         self._pk = pk
 
@@ -82,6 +85,8 @@ class _Kept:
         with connection.cursor() as cursor:
             for sql, rows in self._inserts:
                 cursor.executemany(sql, [[value(passed) for value in row] for row in rows])
+            for sql in self._after:
+                cursor.execute(sql)
         for name, value in pickle.loads(self._account).items():
             before = getattr(account, name)
             if isinstance(before, dict):  # some are handed out (Account.install)
