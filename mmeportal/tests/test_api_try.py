@@ -40,7 +40,7 @@ def test_the_page_calls_with_the_session_and_with_a_token(
     browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
 ) -> None:
     user = user_in("operator")
-    secret = secret_of(user, ["read"])
+    secret = secret_of(user, ["read"], name="pipeline")
     with _opened(browser, live_server.url, user) as context:
         page = context.new_page()
         faults: list[str] = []
