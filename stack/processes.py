@@ -6,6 +6,7 @@ So all processes of a stack are found, whatever session or process group they ar
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import time
@@ -126,8 +127,11 @@ def be_nice(pid: int, *, by: int) -> None:
         except FileNotFoundError:
             return  # this kernel has none, or the process has ended
         except BlockingIOError:  # the kernel lets who is not root do so ten times a second
-            if not left:
+            if left:
+                time.sleep(_BETWEEN_TRIES_S)
+        except OSError as error:  # as in a container whose /proc may not be written
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise
-            time.sleep(_BETWEEN_TRIES_S)
+            return  # its nice value holds within its session, and it runs all the same
         else:
             return

@@ -1,5 +1,6 @@
 """What can wait leaves the processors to what people wait for."""
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -41,6 +42,18 @@ def test_one_that_has_ended_is_no_error() -> None:
     with subprocess.Popen(["true"], start_new_session=True) as process:
         process.wait()
     processes.be_nice(process.pid, by=10)
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EPERM, errno.EAGAIN])
+def test_where_sessions_cannot_be_told_it_runs_all_the_same(
+    leader: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(path: Path, _text: str) -> int:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    processes.be_nice(leader.pid, by=10)
+    assert os.getpriority(os.PRIO_PROCESS, leader.pid) == min(19, _HERE + 10)
 
 
 def test_a_part_starts_as_nice_as_it_says(driven: Driven) -> None:
