@@ -467,6 +467,17 @@ def test_copies_keep_or_replace_what_is_said_of_the_object(s3: Any, bucket: str)
     )
 
 
+def copied_part(s3: Any, bucket: str, upload: str, number: int) -> Any:
+    """Have the object ``number`` become the part after that of ``joined``; what S3 says of it."""
+    return s3.upload_part_copy(
+        Bucket=bucket,
+        Key="joined",
+        UploadId=upload,
+        PartNumber=number + 1,
+        CopySource={"Bucket": bucket, "Key": str(number)},
+    )["CopyPartResult"]
+
+
 def test_objects_that_become_parts_keep_their_checksums(s3: Any, bucket: str) -> None:
     pieces = [BIG[: 6 << 20], b"the end"]
     s3.put_object(Bucket=bucket, Key="0", Body=pieces[0], ChecksumAlgorithm="SHA256")
@@ -477,13 +488,7 @@ def test_objects_that_become_parts_keep_their_checksums(s3: Any, bucket: str) ->
         )["UploadId"]
         parts = []
         for n, piece in enumerate(pieces):
-            part = s3.upload_part_copy(
-                Bucket=bucket,
-                Key="joined",
-                UploadId=upload,
-                PartNumber=n + 1,
-                CopySource={"Bucket": bucket, "Key": str(n)},
-            )["CopyPartResult"]
+            part = copied_part(s3, bucket, upload, n)
             assert part["ETag"] == f'"{hashlib.md5(piece).hexdigest()}"'
             raw = {
                 "SHA256": hashlib.sha256(piece).digest(),
@@ -506,13 +511,7 @@ def test_a_part_keeps_its_bytes_when_its_object_is_replaced_or_deleted(
     parts = []
     for n, piece in enumerate(pieces):
         s3.put_object(Bucket=bucket, Key=str(n), Body=piece)
-        part = s3.upload_part_copy(
-            Bucket=bucket,
-            Key="joined",
-            UploadId=upload,
-            PartNumber=n + 1,
-            CopySource={"Bucket": bucket, "Key": str(n)},
-        )["CopyPartResult"]
+        part = copied_part(s3, bucket, upload, n)
         parts.append({"PartNumber": n + 1, "ETag": part["ETag"]})
     s3.put_object(Bucket=bucket, Key="0", Body=b"another")
     s3.delete_object(Bucket=bucket, Key="1")
