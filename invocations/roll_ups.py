@@ -1,9 +1,9 @@
 """The portal's calls as sums by hour and half day, so that four weeks of them are read at once.
 
 Each call that has ended is added to its endpoint's hour and its version's half day once: in the
-transaction that marks its row as counted, and names its answer for the filter of calls. So sums and
-rows that are not counted yet add up to all calls, whenever a process is killed, and however late a
-row is written.
+transaction that marks its row as counted, names its answer for the filter of calls, and keeps when
+its model was called last. So sums and rows that are not counted yet add up to all calls, whenever a
+process is killed, and however late a row is written.
 """
 
 import logging
@@ -21,6 +21,7 @@ from django.db.models.functions import Coalesce, Left
 from core import clock
 from invocations.experiments import tally
 from invocations.models import CallSum, EndpointHour, Invocation, VersionHalfDay
+from models_catalog.models import RegisteredModel, Version
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,33 @@ def _count_some() -> int:
             halves[endpoint, begin_of(at, HALF_DAY), version].append(call)
         _add(EndpointHour, ("endpoint_id", "begin"), hours)
         _add(VersionHalfDay, ("endpoint_id", "begin", "version_id"), halves)
+        # In the order of time: of each version the last one stays.
+        _keep_last_calls({version: at for _pk, _endpoint, version, at, *_ in rows})
     return len(rows)
+
+
+def _keep_last_calls(of_versions: dict[int, datetime]) -> None:
+    """Keep when the models of these versions were called last."""
+    latest: dict[int, datetime] = {}
+    for version, model in Version.objects.filter(pk__in=of_versions).values_list("pk", "model_id"):
+        at = of_versions[version]
+        latest[model] = max(at, latest.get(model, at))
+    RegisteredModel.objects.keep_last_calls(latest)
+
+
+def find_last_calls() -> int:
+    """Keep the last calls that are kept nowhere; returns of how many models.
+
+    The release before, whose workers may go on for a while after an upgrade, counts calls and keeps
+    none.
+    """
+    late = RegisteredModel.objects.late_calls()
+    pks = sorted(late)
+    for begin in range(0, len(pks), BATCH):
+        with transaction.atomic():
+            some = {pk: late[pk] for pk in pks[begin : begin + BATCH]}
+            RegisteredModel.objects.keep_last_calls(some)
+    return len(late)
 
 
 def _add(kind: type[Sum], key: tuple[str, ...], calls: dict[tuple[Any, ...], list[Any]]) -> None:

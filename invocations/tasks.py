@@ -40,6 +40,12 @@ def roll_up() -> None:
 
 
 @shared_task
+def find_last_calls() -> None:
+    """Keep when models were called last, where the release before counted it; for beat."""
+    roll_ups.find_last_calls()
+
+
+@shared_task
 def keep_measured_hours() -> None:
     """Keep what SageMaker measured in the hours that are over, and delete old ones; for beat."""
     measured_hours.keep()

@@ -295,6 +295,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-prices": {"task": "endpoints.tasks.sweep_prices", "schedule": 600.0},
     "sweep-invocations": {"task": "invocations.tasks.sweep", "schedule": 5.0},
     "roll-up-calls": {"task": "invocations.tasks.roll_up", "schedule": 60.0},
+    "find-last-calls": {"task": "invocations.tasks.find_last_calls", "schedule": 3600.0},
     "keep-measured-hours": {"task": "invocations.tasks.keep_measured_hours", "schedule": 300.0},
     "sweep-pictures": {"task": "invocations.tasks.sweep_objects", "schedule": 3600.0},
 }

@@ -4,7 +4,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
-from django.db.models.functions import Cast, Coalesce
+from django.db.models.functions import Cast, Coalesce, Greatest
 from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
@@ -391,11 +391,37 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
     def called_since(self, when: datetime) -> Self:
         """Those of which a version was called then or later."""
-        return self._with_a_called_version(created_at__gte=when).filter(called_pk__isnull=False)
+        if _some_calls_are_hidden():
+            seen = self._with_a_called_version(created_at__gte=when)
+            return seen.filter(called_pk__isnull=False)
+        late = _not_counted().filter(created_at__gte=when).values("version__model")
+        return self.filter(Q(counted_call_at__gte=when) | Q(pk__in=late))
 
     def never_called(self) -> Self:
         """Those of which no version was ever called."""
-        return self._with_a_called_version().filter(called_pk__isnull=True)
+        if _some_calls_are_hidden():
+            return self._with_a_called_version().filter(called_pk__isnull=True)
+        late = _not_counted().values("version__model")
+        return self.filter(counted_call_at=None).exclude(pk__in=late)
+
+    def keep_last_calls(self, latest: Mapping[int, datetime]) -> None:
+        """Keep when models were called last, by their ids, where that is later than what is kept.
+
+        In the transaction that counts the calls. Rows are locked in one order.
+        """
+        rows = self.select_for_update(no_key=True).filter(pk__in=latest).order_by("pk")
+        changed = []
+        for row in rows.only("counted_call_at"):
+            if row.counted_call_at is None or row.counted_call_at < latest[row.pk]:
+                row.counted_call_at = latest[row.pk]
+                changed.append(row)
+        self.bulk_update(changed, ["counted_call_at"])
+
+    def late_calls(self) -> dict[int, datetime]:
+        """The last call, by the ids of those of which it is later than what is kept."""
+        kept = Coalesce("counted_call_at", models.Value(_LONG_AGO, models.DateTimeField()))
+        told: Any = self.with_facts("called_at")
+        return dict(told.filter(called_at__gt=kept).values_list("pk", "called_at"))
 
     def _with_a_called_version(self, **narrowed: Any) -> Self:
         """With ``called_pk``, some version that was called, in the conditions.
@@ -429,6 +455,16 @@ def _calls() -> models.QuerySet[Any]:
     field: Any = Version._meta.get_field("invocations")
     calls: models.QuerySet[Any] = field.related_model._default_manager.all()
     return calls
+
+
+def _not_counted() -> models.QuerySet[Any]:
+    """The calls that `RegisteredModel.counted_call_at` does not know yet: those of some minutes."""
+    return _calls().filter(counted=False).order_by()
+
+
+def _some_calls_are_hidden() -> bool:
+    """Whether who reads sees some calls alone: what is kept of a model is of everybody's."""
+    return bool(_calls().query.where)
 
 
 def _called_versions(**narrowed: Any) -> "VersionQuerySet":
@@ -481,7 +517,7 @@ _FACTS: "dict[str, Callable[[VersionQuerySet, VersionQuerySet], Any]]" = {
     "ready_size": lambda every, ready: Coalesce(
         _of(ready, "published_size"), _of(ready, "size"), 0
     ),
-    "called_at": lambda every, ready: Coalesce(_of(_by_call(every), "at"), _LONG_AGO),
+    "called_at": lambda every, ready: _last_call(every),
     "owner_name": lambda every, ready: _owner_name(),
 }
 
@@ -516,6 +552,19 @@ def _by_call(every: "VersionQuerySet") -> Any:
     calls = _calls().filter(version=models.OuterRef("pk")).order_by("-created_at")
     called = every.order_by().annotate(at=models.Subquery(calls.values("created_at")[:1]))
     return called.order_by(models.F("at").desc(nulls_last=True))
+
+
+def _last_call(every: "VersionQuerySet") -> Any:
+    """The last call of a model as an expression; or long ago.
+
+    What is kept of it counts too, as the rows of calls go with their endpoint.
+    """
+    found = Coalesce(_of(_by_call(every), "at"), _LONG_AGO)
+    return (
+        found
+        if _some_calls_are_hidden()
+        else Greatest(found, Coalesce("counted_call_at", _LONG_AGO))
+    )
 
 
 class RegisteredModel(models.Model):
@@ -555,6 +604,11 @@ class RegisteredModel(models.Model):
     )
     tag_lines = models.TextField(
         blank=True, default="", db_default="", help_text="Its tags, as tags.py frames them."
+    )
+    counted_call_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="The last of its calls that are counted (invocations/roll_ups.py).",
     )
 
     #: What a list that is sorted by metadata says of it: the key's number, and its version.
