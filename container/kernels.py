@@ -9,9 +9,8 @@ README.md says what this is worth, and which networks have which kernels in comm
 
 from typing import Any
 
-import mxnet as mx
-
 from container.memory import MEGABYTE, rooms
+from container.mxnet_alone import mx
 from container.processors import one_thread
 
 NETWORKS = ("resnet18_v2", "squeezenet1_0")

@@ -171,12 +171,12 @@ def prepare_folders(chosen: Settings) -> None:
 
     Raises ``ValueError`` where the temporary folder belongs to somebody else.
     """
+    if chosen.socket is not None:
+        _prepare_socket(chosen.socket)  # first: a start that is refused leaves no folders
     chosen.home.mkdir(parents=True, exist_ok=True)
     chosen.tmp.mkdir(mode=0o700, exist_ok=True)
     if chosen.tmp.stat().st_uid != os.getuid() or chosen.tmp.is_symlink():
         raise ValueError(f"{chosen.tmp} belongs to somebody else; set MME_HOME to a shorter path.")
-    if chosen.socket is not None:
-        _prepare_socket(chosen.socket)
     clear_leftovers(chosen)
     (chosen.home / "config.properties").write_text(config(chosen), encoding="utf-8")
     # MMS has one setting for its Python. It starts the workers of models with it, and once an hour

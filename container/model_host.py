@@ -489,7 +489,6 @@ def warm_up() -> None:
     """Initialise once what each fork would otherwise initialise: Pillow, engine, operators."""
     import io
 
-    import mxnet as mx
     from PIL import Image
 
     from container import (
@@ -499,6 +498,7 @@ def warm_up() -> None:
     )
     from container.artifact import Preprocess
     from container.graph import parse
+    from container.mxnet_alone import mx
 
     for kind in ("JPEG", "PNG"):
         picture = io.BytesIO()

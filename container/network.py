@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import mxnet as mx
 import numpy as np
 
 from container import heap, outputs
@@ -26,6 +25,7 @@ from container.artifact import Artifact, picture_shape
 from container.findings import ArtifactError, Note
 from container.graph import Graph, GraphError, check_outputs, check_sizes
 from container.memory import MEGABYTE, Admit
+from container.mxnet_alone import mx
 
 # MXNet's own handler allocates memory, and so hangs where the crash was in malloc. And the model
 # host sees by which signal a process died.

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-import mxnet as mx
 import numpy as np
 
 from container.artifact import OUTPUTS, Artifact
 from container.graph import Graph
+from container.mxnet_alone import mx
 
 PROBABILITIES, LOGITS, MULTILABEL = OUTPUTS
 

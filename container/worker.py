@@ -41,7 +41,7 @@ def import_mxnet(model_name: str) -> None:
 
     if "mxnet" not in sys.modules:
         with memory.admitted(memory.IMPORT, model_name):
-            import mxnet  # noqa: F401
+            from container import mxnet_alone  # noqa: F401
 
 
 def check_model_folder(folder: str) -> None:

@@ -29,10 +29,9 @@ from container import processors
 
 os.environ.update(processors.environment())
 
-import mxnet  # noqa: F401
 import numpy as np
 
-from container import sandbox
+from container import mxnet_alone, sandbox  # noqa: F401
 from container.artifact import read_artifact
 from container.findings import ArtifactError
 from container.network import Network

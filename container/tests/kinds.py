@@ -17,7 +17,6 @@ from container import processors
 
 os.environ.update(processors.environment())
 
-import mxnet as mx
 import numpy as np
 
 from container import (
@@ -27,6 +26,7 @@ from container import (
 )
 from container.artifact import read_artifact
 from container.findings import ArtifactError
+from container.mxnet_alone import mx
 from container.network import Network
 
 Files = dict[str, bytes]

@@ -76,8 +76,9 @@ def test_the_validation_is_started_from_any_folder(
     python: str, tmp_path: Path, command: list[str]
 ) -> None:
     archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
+    options = [str(archive), "--pack", str(tmp_path / "t.tar")]  # loads no MXNet
     done = subprocess.run(
-        [python, *command, str(archive)], cwd="/", capture_output=True, text=True, check=False,
+        [python, *command, *options], cwd="/", capture_output=True, text=True, check=False,
         timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -88,9 +89,23 @@ def test_the_validation_is_started_from_any_folder(
 def test_it_runs_as_a_module_from_the_repository(python: str, tmp_path: Path, module: str) -> None:
     archive = constant_archive(tmp_path / "t.tar.gz", labels=["a", "b"], answer=0)
     command = ["preflight"] if module == "container" else []
+    options = [str(archive), "--pack", str(tmp_path / "t.tar")]
     done = subprocess.run(
-        [python, "-m", module, *command, str(archive)], cwd=REPOSITORY,
+        [python, "-m", module, *command, *options], cwd=REPOSITORY,
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["ok"]
+
+
+def test_mxnet_takes_neither_scipy_nor_scikit_learn_along(python: str) -> None:
+    """They were a third of the time of its import; whoever wants them later is given them."""
+    program = (
+        "import sys; from container import network; "
+        "print(sorted({'scipy', 'sklearn'} & sys.modules.keys())); import scipy"
+    )
+    done = subprocess.run(
+        [python, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["[]"]
