@@ -258,6 +258,15 @@ def s3_address(_no_real_aws: None, tmp_path_factory: pytest.TempPathFactory) -> 
         yield address
 
 
+@pytest.fixture(scope="session")
+def aws_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for PATH with the AWS CLI as ``aws``, which is started once for all its commands."""
+    from tests.aws_cli import forking
+
+    with forking(tmp_path_factory.mktemp("aws")) as folder:
+        yield folder
+
+
 @pytest.fixture
 def store(s3_address: str, monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[str]:
     """The portal's bucket, new and empty, in a real S3 server; gives its name."""

@@ -72,9 +72,12 @@ def constant_network(
     }
 
 
-def pack(path: Path, files: Mapping[str, bytes], *, prefix: str = "") -> Path:
-    """Write ``files`` as a ``.tar.gz`` at ``path``; ``prefix`` is put before each name."""
-    with tarfile.open(path, "w:gz") as tar:
+def pack(path: Path, files: Mapping[str, bytes], *, prefix: str = "", level: int = 9) -> Path:
+    """Write ``files`` as a ``.tar.gz`` at ``path``; ``prefix`` is put before each name.
+
+    ``level`` is that of gzip: 1 for many megabytes.
+    """
+    with tarfile.open(path, "w:gz", compresslevel=level) as tar:
         for name, data in files.items():
             info = tarfile.TarInfo(prefix + name)
             info.size = len(data)

@@ -17,11 +17,22 @@ def python() -> str:
     return container_python()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for a module's tests; each test loads models of its own names."""
+@pytest.fixture(scope="session")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of :func:`server`: each start takes two seconds of a processor."""
     with start_server(tmp_path_factory.mktemp("mme")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def server(shared_server: Server) -> Iterator[Server]:
+    """One server for all modules; each test loads models of its own names.
+
+    A module leaves it as it was. Whatever ends the server or its model host is to start its own.
+    """
+    yield shared_server
+    for name in shared_server.models():
+        shared_server.unload(name)
 
 
 # The image's own tests are there where an image is.
@@ -40,8 +51,13 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def either(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def either(
+    kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """One server for a module's tests of the contract, which is the same for both kinds."""
+    if kind == "process":
+        yield request.getfixturevalue("server")
+        return
     with start(kind, tmp_path_factory.mktemp("mme")) as server:
         yield server
 
@@ -69,9 +85,9 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def pushing(moto: str, tmp_path: Path) -> Pushing:
+def pushing(moto: str, tmp_path: Path, aws_cli: Path) -> Pushing:
     """build_and_push.sh, ready to be run."""
-    return prepared(tmp_path, moto)
+    return prepared(tmp_path, moto, aws_cli)
 
 
 @pytest.fixture

@@ -72,14 +72,14 @@ class Pushing:
         return path.read_text().splitlines() if path.exists() else []
 
 
-def prepared(folder: Path, moto: str) -> Pushing:
-    """All that the script needs, in ``folder``."""
+def prepared(folder: Path, moto: str, cli: Path = BIN) -> Pushing:
+    """All that the script needs, in ``folder``; ``cli`` is the folder of the AWS CLI."""
     engine = folder / "bin" / "engine"
     engine.parent.mkdir()
     engine.write_text(ENGINE.format(calls=folder / "calls", password=folder / "password"))
     engine.chmod(0o755)
     environment = {
-        "PATH": f"{engine.parent}:{BIN}:{os.environ['PATH']}",
+        "PATH": f"{engine.parent}:{cli}:{os.environ['PATH']}",
         "HOME": str(folder),
         "CONTAINER_ENGINE": "engine",
         "AWS_ENDPOINT_URL": moto,

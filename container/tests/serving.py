@@ -176,13 +176,16 @@ class Server:
 
     def busy_workers(self) -> list[int]:
         """The workers that are at a request just now: those that hold the lock of ``busy``."""
-        inode = (self.home / "mme" / "tmp" / "busy").stat().st_ino
+        # As the server sees it, which may have a disk of its own there.
+        busy = Path(f"/proc/{self.process.pid}/root{self.home}/mme/tmp/busy")
+        inode = busy.stat().st_ino
         found = []
         for line in Path("/proc/locks").read_text().splitlines():
             fields = line.split()  # 1: FLOCK ADVISORY READ 4711 fe:00:131 0 EOF
             if "->" not in fields and fields[5].endswith(f":{inode}") and fields[3] == "READ":
                 found.append(int(fields[4]))
-        return found
+        # Another disk may have a file of that number.
+        return [pid for pid in found if _comes_of(pid, self.process.pid)]
 
     def stop(self) -> int:
         """End it as SageMaker does; returns its exit code."""
@@ -251,6 +254,13 @@ def descendants(pid: int) -> list[int]:
     return [p for p in found if alive(p)]
 
 
+def _comes_of(pid: int, other: int) -> bool:
+    """Whether a process is a child of ``other``, or of one of its children, and so on."""
+    while pid > 1 and pid != other:
+        pid = int(_stat(pid)[1] or 0)
+    return pid == other
+
+
 def alive(pid: int) -> bool:
     return _stat(pid)[0] not in ("Z", "gone")
 
@@ -267,11 +277,15 @@ def processor_ticks(pid: int) -> int:
 
 
 def wait_until(condition: Any, seconds: float = 10.0, what: str = "the condition") -> Any:
-    """What the condition gives when it holds at last."""
-    deadline = time.monotonic() + seconds
+    """What the condition gives when it holds at last; after a second it is asked less often."""
+    began = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
-        time.sleep(0.02)
+        now = time.monotonic()
+        assert now < began + seconds, f"{what} did not hold within {seconds} s"
+        if now < began + 1:
+            time.sleep(0.02)
+        else:
+            time.sleep(0.05)
     return found
 
 
@@ -444,4 +458,4 @@ def wait_until_ready(server: Server, seconds: float = 60) -> None:
         except OSError:
             pass
         assert time.monotonic() < deadline, f"no answer within {seconds} s:\n{server.output()}"
-        time.sleep(0.05)
+        time.sleep(0.1)

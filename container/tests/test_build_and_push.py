@@ -42,13 +42,20 @@ def test_wrong_names_are_refused() -> None:
         assert run_script("--dry-run", name).returncode == 2
 
 
-def test_a_missing_repository_is_created_and_the_image_pushed(pushing: Pushing) -> None:
+def test_a_missing_repository_is_created_and_then_kept_and_the_image_pushed(
+    pushing: Pushing,
+) -> None:
+    """The region is the CLI's own, where none is set."""
+    config = pushing.folder / "config"
+    config.write_text("[default]\nregion = eu-west-1\n")
+    pushing.environment.pop("AWS_REGION")
+    pushing.environment["AWS_CONFIG_FILE"] = str(config)
+    listed = ("ecr", "describe-repositories", "--repository-names", "team/new")
+
     done = pushing.run("team/new:v2")
 
     assert done.returncode == 0, done.stderr
-    (made,) = pushing.aws(
-        "ecr", "describe-repositories", "--region", "eu-west-1", "--repository-names", "team/new"
-    )["repositories"]
+    (made,) = pushing.aws(*listed, "--region", "eu-west-1")["repositories"]
     assert made["repositoryUri"] == f"{REGISTRY}/team/new"
     assert made["imageScanningConfiguration"] == {"scanOnPush": True}
     assert pushing.calls == [
@@ -62,33 +69,12 @@ def test_a_missing_repository_is_created_and_the_image_pushed(pushing: Pushing) 
     assert password not in done.stdout + done.stderr
     assert done.stdout.endswith(f"Image: {REGISTRY}/team/new:v2\n")
 
-
-def test_a_repository_that_is_there_is_kept(pushing: Pushing) -> None:
-    where = ("--region", "eu-west-1")
-    name = ("--repository-names", "team/old")
-    (before,) = pushing.aws(
-        "ecr", "create-repository", *where, "--repository-name", "team/old",
-        "--image-tag-mutability", "IMMUTABLE",
-    ).values()  # fmt: skip
-
-    done = pushing.run("team/old:v3")
+    done = pushing.run("team/new:v3")
 
     assert done.returncode == 0, done.stderr
     assert "create-repository" not in done.stdout
-    after = pushing.aws("ecr", "describe-repositories", *where, *name)["repositories"]
-    assert after == [before]
-    assert pushing.calls[-1] == f"push {REGISTRY}/team/old:v3"
-
-
-def test_the_region_is_the_cli_s_own_where_none_is_set(pushing: Pushing) -> None:
-    config = pushing.folder / "config"
-    config.write_text("[default]\nregion = us-west-2\n")
-    pushing.environment.pop("AWS_REGION")
-
-    done = pushing.run("team/own", AWS_CONFIG_FILE=str(config))
-
-    assert done.returncode == 0, done.stderr
-    assert pushing.calls[-1] == "push 123456789012.dkr.ecr.us-west-2.amazonaws.com/team/own:latest"
+    assert pushing.aws(*listed, "--region", "eu-west-1")["repositories"] == [made]
+    assert pushing.calls[-1] == f"push {REGISTRY}/team/new:v3"
 
 
 def test_without_credentials_it_says_so_and_does_nothing(pushing: Pushing) -> None:

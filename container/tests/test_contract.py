@@ -156,10 +156,13 @@ def test_sigterm_ends_it_within_ten_seconds(kind: str, tmp_path: Path, unpacked:
         for name in ("one", "two"):
             assert server.load(name, unpacked()).status == 200
         pids = server.processes()
+        assert len(pids) >= 4
 
         assert server.stop() == 0
 
         assert [pid for pid in pids if alive(pid)] == []
+        if kind == "process":
+            assert list((server.home / "mme" / "tmp").iterdir()) == []
         first, last = (
             datetime.fromisoformat(server.events(event)[-1]["time"])
             for event in ("stopping", "stopped")

@@ -22,16 +22,13 @@ Unpacked = Callable[..., Path]
 JSON = {"content_type": "application/json"}
 
 
-@pytest.fixture(scope="module", params=["socket", "port"])
-def running(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """A server at a Unix socket, and one at a port, as in the image."""
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server at a port, as in the image."""
     home = tmp_path_factory.mktemp("mme")
     # As in the image, python3 is one that has MMS.
     options = {"PATH": f"{Path(container_python()).parent}:{os.environ['PATH']}"}
-    if request.param == "port":
-        options["SAGEMAKER_BIND_TO_PORT"] = str(free_port())
+    options["SAGEMAKER_BIND_TO_PORT"] = str(free_port())
     with start_server(home, **options) as server:
         yield server
 
@@ -252,7 +249,6 @@ def test_a_web_page_gives_no_orders(
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example"])
-@pytest.mark.parametrize("running", ["port"], indirect=True)
 def test_a_name_that_leads_to_the_loopback_is_not_answered(guarded: Server, host: str) -> None:
     """DNS rebinding: to the browser, the page and this server are of one origin."""
     for method, path in (("GET", "/models"), ("GET", "/ping"), ("POST", "/models")):
@@ -300,6 +296,26 @@ def test_orders_made_of_anything_neither_break_it_nor_load(guarded: Server) -> N
         assert answer.status in (400, 404), (order, answer.body)
     assert guarded.models() == []
     assert guarded.call("GET", "/ping").status == 200
+
+
+def test_a_server_at_a_socket_is_guarded_as_well(server: Server, unpacked: Unpacked) -> None:
+    """By the same code, whose other rules are shown at the port above: one of each kind."""
+    with listening() as listener:
+        url = f"http://127.0.0.1:{listener.port}/evil.mar"
+        refused(server, server.load("x", url), "must be the path of a folder below")
+    assert listener.connections == 0
+    orders = [
+        ({"handler": "evil.py:handle"}, "handler is not taken"),
+        ({"model_name": "a/b"}, "model_name must be given"),
+        ({"initial_workers": "65"}, "initial_workers must be a whole number"),
+    ]
+    for more, sentence in orders:
+        order = {"model_name": "x", "url": str(unpacked())} | more
+        for way in ("query", "json"):
+            refused(server, ordered(server, way, order), sentence)
+    page = server.call("POST", "/models", b"", Origin="http://evil.example")
+    refused(server, page, "takes no requests of web pages", 403)
+    refused(server, server.call("POST", "/models", b"[]", **JSON), "The body must")
 
 
 def test_what_is_refused_is_in_the_log_as_one_line(guarded: Server) -> None:

@@ -1,10 +1,12 @@
-"""Memory: refused with 507 before it is taken, given back when a model is unloaded."""
+"""Memory: refused with 507 before it is taken, given back when a model is unloaded.
+
+What could never fit is in test_metrics.py.
+"""
 
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from container import memory
 from container.tests.big import big_folder
 from container.tests.filling import exchange_without_growth, figures, fill
-from container.tests.serving import start_server, wait_until
+from container.tests.serving import start_server
 
 pytestmark = pytest.mark.xdist_group("container-memory")
 
@@ -43,19 +45,6 @@ def test_a_full_container_refuses_and_takes_again_after_an_unload(tmp_path: Path
         print(f"All unloaded: {after}.")
         assert after.megabytes < late.megabytes - 40 * held / 2
         assert after.open_files == empty.open_files
-
-
-def test_what_could_never_fit_is_refused_at_once(
-    tmp_path: Path, unpacked: Callable[..., Path], picture: bytes
-) -> None:
-    folder = big_folder(tmp_path / "huge", 2000)
-    with start_server(tmp_path, MME_MEMORY_LIMIT_MB="350") as server:
-        before = server.processes()
-        assert server.load("huge", folder).status == 507
-        assert server.models() == []
-        wait_until(lambda: len(server.processes()) <= len(before), what="nothing is left running")
-        assert server.load("small", unpacked()).status == 200
-        assert server.invoke("small", picture, "image/jpeg").status == 200
 
 
 def test_a_load_waits_for_the_memory_of_a_worker_that_is_ending(

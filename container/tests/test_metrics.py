@@ -55,6 +55,22 @@ def call(server: Server, name: str, body: bytes, target: str | None = None) -> i
     return server.invoke(name, body, "image/jpeg", **headers).status
 
 
+LIMIT_MB = 350
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Page]]:
+    """A server of this module's own, as it counts what is done to it; and its first page."""
+    home = tmp_path_factory.mktemp("mme")
+    with start_server(home, MME_MEMORY_LIMIT_MB=str(LIMIT_MB)) as running:
+        yield running, Page(running)
+
+
+@pytest.fixture(scope="module")
+def server(begun: tuple[Server, Page]) -> Server:
+    return begun[0]
+
+
 @pytest.fixture
 def loaded(server: Server, unpacked: Unpacked) -> Iterator[Callable[[str], None]]:
     """Load a tiny model by a name of the test's own; unloaded at its end."""
@@ -69,17 +85,16 @@ def loaded(server: Server, unpacked: Unpacked) -> Iterator[Callable[[str], None]
         server.unload(name)
 
 
-def test_an_empty_server_has_a_page(tmp_path: Path) -> None:
-    with start_server(tmp_path, MME_MEMORY_LIMIT_MB="900") as server:
-        page = Page(server)
-        assert page.value("mme_models_loaded") == 0
-        assert page.value("mme_memory_limit_bytes") == 900 << 20
-        used = page.value("mme_memory_used_bytes")
-        assert used is not None
-        assert 20 << 20 < used < 900 << 20
-        assert not [s for s in page.samples if "target_model" in s.labels]
-        server.said("model_host_ready")
-        wait_until(lambda: Page(server).value("mme_model_host_up") == 1, what="the model host")
+def test_an_empty_server_has_a_page(begun: tuple[Server, Page]) -> None:
+    server, page = begun
+    assert page.value("mme_models_loaded") == 0
+    assert page.value("mme_memory_limit_bytes") == LIMIT_MB << 20
+    used = page.value("mme_memory_used_bytes")
+    assert used is not None
+    assert 20 << 20 < used < LIMIT_MB << 20
+    assert not [s for s in page.samples if "target_model" in s.labels]
+    server.said("model_host_ready")
+    wait_until(lambda: Page(server).value("mme_model_host_up") == 1, what="the model host")
 
 
 def test_what_callers_name_a_model_is_logged_once_for_each_load(
@@ -210,90 +225,75 @@ def test_a_name_with_line_ends_breaks_no_page(
     assert all(line.startswith(("#", "mme_")) for line in page.text.splitlines())
 
 
-def test_an_unload_that_was_asked_for_and_one_for_want_of_memory(
-    tmp_path: Path, unpacked: Unpacked, picture: bytes
+def test_what_could_never_fit_is_refused_at_once_and_what_made_room_for_it_is_told(
+    server: Server, unpacked: Unpacked, picture: bytes, tmp_path: Path
 ) -> None:
-    with start_server(tmp_path, MME_MEMORY_LIMIT_MB="350") as server:
-        for name in ("asked", "room"):
-            assert server.load(name, unpacked()).status == 200
-            assert call(server, name, picture, f"{name}.tar.gz") == 200
-        assert server.unload("asked").status == 200
-        assert server.load("huge", big_folder(tmp_path / "huge", 2000)).status == 507
-        assert server.unload("room").status == 200
-        page = Page(server)
-        assert page.of("asked.tar.gz", "evictions_total", reason="request") == 1
-        assert page.of("room.tar.gz", "evictions_total", reason="memory") == 1
-        assert page.value("mme_load_failures_total", kind="out_of_memory") == 1
-        assert page.value("mme_models_loaded") == 0
-        for gauge in ("memory_bytes", "queue_length", "loaded_timestamp_seconds"):
-            assert page.of("room.tar.gz", gauge) is None, "it is not loaded"
-        assert page.of("room.tar.gz", "calls_total") == 1, "what it did stays"
-        # Loaded anew, by another name, it is the same target model.
-        assert server.load("again", unpacked()).status == 200
-        assert call(server, "again", picture, "room.tar.gz") == 200
-        page = Page(server)
-        assert page.of("room.tar.gz", "calls_total") == page.of("room.tar.gz", "cold_calls_total")
-        assert page.of("room.tar.gz", "load_seconds_count") == 2
-
-
-def test_a_cold_answer_tells_what_was_unloaded_for_it(
-    tmp_path: Path, unpacked: Unpacked, picture: bytes
-) -> None:
-    def told(server: Server, name: str, target: str) -> dict[str, str]:
+    def told(name: str, target: str) -> dict[str, str]:
         answer = server.invoke(name, picture, "image/jpeg", X_Amzn_SageMaker_Target_Model=target)
         assert answer.status == 200
         attributes = answer.headers["x-amzn-sagemaker-custom-attributes"]
         return dict(part.split("=", 1) for part in attributes.split(";"))
 
-    with start_server(tmp_path, MME_MEMORY_LIMIT_MB="350") as server:
-        for name in ("one", "two", "asked"):
-            assert server.load(name, unpacked()).status == 200
-        first = told(server, "one", "zoo/o;n=e,1.tar.gz")
-        assert 0 < float(first["load_ms"]) <= float(first["ready_ms"])
-        assert "put_out" not in first
-        assert server.unload("asked").status == 200
-        assert server.load("huge", big_folder(tmp_path / "huge", 2000)).status == 507
-        assert server.unload("one").status == 200
-        assert server.unload("two").status == 200
-        assert server.load("new", unpacked()).status == 200
-        cold = told(server, "new", "new.tar.gz")
-        assert (cold["cold"], cold["put_out_n"]) == ("1", "2")
-        assert cold["put_out"] == "zoo%2Fo%3Bn%3De%2C1.tar.gz,two"
-        assert "ready_ms" not in told(server, "new", "new.tar.gz"), "a warm one waited for nothing"
-        assert server.load("next", unpacked()).status == 200
-        assert "put_out" not in told(server, "next", "next.tar.gz"), "it is told once"
-        page = Page(server)
-        assert page.of("zoo/o;n=e,1.tar.gz", "eviction_age_seconds_count") == 1
-        assert 0 <= (page.of("zoo/o;n=e,1.tar.gz", "eviction_age_seconds_sum") or -1) < 600
-        assert page.of("two", "eviction_age_seconds_count") == 0, "nobody ever called it"
+    for name in ("asked", "one", "two"):
+        assert server.load(name, unpacked()).status == 200
+    assert call(server, "asked", picture, "asked.tar.gz") == 200
+    first = told("one", "zoo/o;n=e,1.tar.gz")
+    assert 0 < float(first["load_ms"]) <= float(first["ready_ms"])
+    assert "put_out" not in first
+    assert server.unload("asked").status == 200
+    wait_until(lambda: len(server.workers()) == 2, what="the end of its worker")
+    before = server.processes()
+    assert server.load("huge", big_folder(tmp_path / "huge", 2000)).status == 507
+    assert server.models() == ["one", "two"]
+    wait_until(lambda: len(server.processes()) <= len(before), what="nothing is left running")
+    for name in ("one", "two"):
+        assert server.unload(name).status == 200
+    page = Page(server)
+    assert page.of("asked.tar.gz", "evictions_total", reason="request") == 1
+    assert page.of("zoo/o;n=e,1.tar.gz", "evictions_total", reason="memory") == 1
+    assert page.value("mme_load_failures_total", kind="out_of_memory") == 1
+    assert page.value("mme_models_loaded") == 0
+    for gauge in ("memory_bytes", "queue_length", "loaded_timestamp_seconds"):
+        assert page.of("zoo/o;n=e,1.tar.gz", gauge) is None, "it is not loaded"
+    assert page.of("zoo/o;n=e,1.tar.gz", "calls_total") == 1, "what it did stays"
+    assert page.of("zoo/o;n=e,1.tar.gz", "eviction_age_seconds_count") == 1
+    assert 0 <= (page.of("zoo/o;n=e,1.tar.gz", "eviction_age_seconds_sum") or -1) < 600
+    assert page.of("two", "eviction_age_seconds_count") == 0, "nobody ever called it"
+
+    # Loaded anew, by another name, it is the same target model.
+    assert server.load("again", unpacked()).status == 200
+    cold = told("again", "zoo/o;n=e,1.tar.gz")
+    assert (cold["cold"], cold["put_out_n"]) == ("1", "2")
+    assert cold["put_out"] == "zoo%2Fo%3Bn%3De%2C1.tar.gz,two"
+    assert "ready_ms" not in told("again", "zoo/o;n=e,1.tar.gz"), "a warm one waited for nothing"
+    assert server.load("next", unpacked()).status == 200
+    assert "put_out" not in told("next", "next.tar.gz"), "it is told once"
+    page = Page(server)
+    assert page.of("zoo/o;n=e,1.tar.gz", "calls_total") == 3
+    assert page.of("zoo/o;n=e,1.tar.gz", "cold_calls_total") == 2
+    assert page.of("zoo/o;n=e,1.tar.gz", "load_seconds_count") == 2
+    for name in ("again", "next"):
+        assert server.unload(name).status == 200
 
 
-def test_counters_outlive_workers_and_the_model_host(
-    tmp_path: Path, unpacked: Unpacked, picture: bytes
+def test_counters_outlive_workers(
+    server: Server, loaded: Callable[[str], None], picture: bytes
 ) -> None:
-    with start_server(tmp_path) as server:
-        assert server.load("m", unpacked()).status == 200
-        for _ in range(3):
-            assert call(server, "m", picture, "m.tar.gz") == 200
-        caller, worker = hold(server, "m")
-        before = Page(server).of("m.tar.gz", "calls_total")
-        os.kill(worker, signal.SIGKILL)
-        assert caller.answer().status == 507
-        wait_for_return(server, "m", picture)
-        page = Page(server)
-        assert (page.of("m.tar.gz", "calls_total") or 0) > (before or 0) >= 3
-        assert page.of("m.tar.gz", "errors_total", kind="out_of_memory") == 1
-        assert page.of("m.tar.gz", "worker_deaths_total") == 1
-        assert page.of("m.tar.gz", "cold_calls_total") == 2, "the next worker's first answer"
-        assert page.of("m.tar.gz", "memory_bytes")
-
-        before = page.of("m.tar.gz", "calls_total")
-        os.kill(server.host(), signal.SIGKILL)
-        server.said("model_host_died")
+    """And the model host: test_model_host.py."""
+    loaded("m")
+    for _ in range(3):
         assert call(server, "m", picture, "m.tar.gz") == 200
-        assert Page(server).of("m.tar.gz", "calls_total") == (before or 0) + 1
-        wait_until(lambda: len(server.events("model_host_ready")) == 2, 60, "the next host")
-        wait_until(lambda: Page(server).value("mme_model_host_up") == 1, what="the host's return")
+    caller, worker = hold(server, "m")
+    before = Page(server).of("m.tar.gz", "calls_total")
+    os.kill(worker, signal.SIGKILL)
+    assert caller.answer().status == 507
+    wait_for_return(server, "m", picture)
+    page = Page(server)
+    assert (page.of("m.tar.gz", "calls_total") or 0) > (before or 0) >= 3
+    assert page.of("m.tar.gz", "errors_total", kind="out_of_memory") == 1
+    assert page.of("m.tar.gz", "worker_deaths_total") == 1
+    assert page.of("m.tar.gz", "cold_calls_total") == 2, "the next worker's first answer"
+    assert page.of("m.tar.gz", "memory_bytes")
 
 
 def test_calls_that_no_worker_answers_are_counted(

@@ -18,6 +18,7 @@ from container import launcher, model_host
 from container.tests.big import big_folder
 from container.tests.filling import HOST_FILES, open_files
 from container.tests.serving import Server, alive, start_server, wait_for_return, wait_until
+from container.tests.test_metrics import Page
 
 pytestmark = pytest.mark.xdist_group("container-host")
 
@@ -71,8 +72,7 @@ def test_a_killed_worker_hurts_nobody_else(
     wait_until(lambda: not alive(victim), what="its end")
     assert server.invoke("other", picture, "image/jpeg").json[0].endswith("class=cat")
     wait_for_return(server, "killed", picture)
-    (event,) = server.events("worker_killed")
-    assert event["model"] == "killed"
+    assert server.told("worker_killed", "killed")
     server.unload("other")
     server.unload("killed")
 
@@ -262,28 +262,25 @@ def test_when_the_host_dies_serving_goes_on(
     with start_server(tmp_path) as server:
         host = server.host()
         assert server.load("before", unpacked(answer=0)).status == 200
+        assert server.invoke("before", picture, "image/jpeg").json[0].endswith("class=cat")
 
         os.kill(host, signal.SIGKILL)
         wait_until(lambda: bool(server.events("model_host_died")), 10, "the note of its death")
 
         assert server.invoke("before", picture, "image/jpeg").json[0].endswith("class=cat")
+        page = Page(server)
+        assert page.of("before", "calls_total") == 2, "what was counted outlives it"
         assert server.load("meanwhile", unpacked(answer=2)).status == 200
         assert server.invoke("meanwhile", picture, "image/jpeg").json[0].endswith("class=fox")
         wait_until(lambda: len(server.events("model_host_ready")) == 2, 60, "the next host")
-        assert server.load("after", unpacked(answer=1)).status == 200
-        assert server.invoke("after", picture, "image/jpeg").json[0].endswith("class=dog")
-        for name in ("before", "meanwhile", "after"):
-            assert server.unload(name).status == 200
-        assert server.models() == []
-        wait_until(lambda: len(server.processes()) == 3, 15, "an idle server")
-
-
-def test_a_worker_that_dies_with_its_host_is_replaced(
-    tmp_path: Path, unpacked: Unpacked, picture: bytes
-) -> None:
-    with start_server(tmp_path) as server:
-        host = server.host()
+        wait_until(lambda: Page(server).value("mme_model_host_up") == 1, what="the host's return")
         assert server.load("both", unpacked(answer=1)).status == 200
+        assert server.invoke("both", picture, "image/jpeg").json[0].endswith("class=dog")
+        for name in ("before", "meanwhile"):
+            assert server.unload(name).status == 200
+
+        # A worker that dies with its host is replaced.
+        host = server.host()
         assert server.load("host-only", unpacked(answer=2)).status == 200
         (both, host_only) = sorted(server.workers())
         os.kill(host, signal.SIGKILL)
@@ -294,9 +291,11 @@ def test_a_worker_that_dies_with_its_host_is_replaced(
         # The other one's turn comes later: the next host has to know of it as well.
         os.kill(host_only, signal.SIGKILL)
         wait_for_return(server, "host-only", picture)
+        wait_until(lambda: len(server.events("model_host_ready")) == 3, 60, "the next host")
         assert len(server.workers()) == 2
         for name in ("both", "host-only"):
             assert server.unload(name).status == 200
+        assert server.models() == []
         wait_until(lambda: len(server.processes()) == 3, 15, "an idle server")
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from container.tests.serving import (
     ENTRYPOINT,
+    Server,
     alive,
     container_python,
     descendants,
@@ -29,51 +29,63 @@ pytestmark = pytest.mark.xdist_group("container-process")
 Unpacked = Callable[..., Path]
 
 
-def test_sigterm_ends_everything_within_ten_seconds(tmp_path: Path, unpacked: Unpacked) -> None:
-    with start_server(tmp_path) as server:
-        assert server.load("one", unpacked()).status == 200
-        assert server.load("two", unpacked()).status == 200
-        pids = server.processes()
-        assert len(pids) >= 4
-
-        server.process.send_signal(signal.SIGTERM)
-
-        assert server.process.wait(timeout=10) == 0
-        assert [pid for pid in pids if alive(pid)] == []
-        assert list((server.home / "mme" / "tmp").iterdir()) == []
-
-
-def test_it_ends_with_an_error_when_the_model_server_dies(
-    tmp_path: Path, unpacked: Unpacked
+def test_whatever_ends_it_leaves_nothing_and_it_starts_again(
+    tmp_path: Path, unpacked: Unpacked, picture: bytes
 ) -> None:
-    with start_server(tmp_path) as server:
-        assert server.load("one", unpacked()).status == 200
-        pids = server.processes()
-        (java,) = [pid for pid in pids if "java" in os.readlink(f"/proc/{pid}/exe")]
+    """Killed; its model server killed; stopped: at one home, of a long path, and one socket."""
+    home = tmp_path / ("deep" * 20) / ("deeper" * 20)
+    with TemporaryDirectory() as elsewhere, TemporaryDirectory() as folder:
+        path = Path(folder) / "mms.sock"
+        settings = {"MME_HOME": str(home), "TMPDIR": elsewhere, "MME_BIND_SOCKET": str(path)}
+        with start_server(tmp_path, **settings) as server:
+            assert server.load("one", unpacked()).status == 200
+            pids = server.processes()
+            server.process.kill()
+            server.process.wait(timeout=5)
+            wait_until(lambda: not any(alive(pid) for pid in pids), 10, "the end of all processes")
+        assert path.is_socket(), "the next one takes over what is left of this one"
 
-        os.kill(java, signal.SIGKILL)
+        with start_server(tmp_path, **settings) as server:
+            assert server.models() == []
+            assert server.load("one", unpacked()).status == 200
+            assert server.invoke("one", picture, "image/jpeg").status == 200
+            assert os.listdir(elsewhere)
+            _refuses_a_second_one(server, tmp_path / "second")
+            pids = server.processes()
+            (started,) = server.events("server_started")
+            assert "java" in os.readlink(f"/proc/{started['pid']}/exe")
+            os.kill(started["pid"], signal.SIGKILL)
+            assert server.process.wait(timeout=15) == 1
+            assert [pid for pid in pids if alive(pid)] == []
+            assert server.events("server_died")
+            assert os.listdir(elsewhere) == []
 
-        assert server.process.wait(timeout=10) == 1
-        assert [pid for pid in pids if alive(pid)] == []
-        assert server.events("server_died")
+        with start_server(tmp_path, **settings) as server:
+            assert server.load("one", unpacked()).status == 200
+            assert server.invoke("one", picture, "image/jpeg").status == 200
+            assert os.listdir(elsewhere)
+        assert os.listdir(elsewhere) == []
+        assert not path.exists()
 
 
-def test_killing_the_entrypoint_leaves_nothing(tmp_path: Path, unpacked: Unpacked) -> None:
-    with start_server(tmp_path) as server:
-        assert server.load("one", unpacked()).status == 200
-        pids = server.processes()
+def _refuses_a_second_one(server: Server, home: Path) -> None:
+    """A socket at which a server listens is not taken over."""
+    second = subprocess.run(
+        [container_python(), str(ENTRYPOINT), "serve"],
+        env=server.environment | {"MME_HOME": str(home)},
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert second.returncode == 2
+    assert f"Another server listens at {server.address}." in second.stdout
+    assert not home.exists()
+    assert server.call("GET", "/ping").status == 200
 
-        server.process.kill()
-        server.process.wait(timeout=5)
 
-        wait_until(lambda: not any(alive(pid) for pid in pids), 10, "the end of all processes")
-
-
-def test_it_ends_with_its_parent(tmp_path: Path) -> None:
+def test_it_ends_with_its_parent(server: Server, tmp_path: Path) -> None:
     """The parent is killed outright, as localaws may be."""
-    with start_server(tmp_path) as reference:
-        environment = reference.environment | {
-            "MME_BIND_SOCKET": f"{reference.address}.other",
+    with TemporaryDirectory() as folder:
+        environment = server.environment | {
+            "MME_BIND_SOCKET": f"{folder}/mms.sock",
             "MME_HOME": str(tmp_path / "other"),
         }
         script = (
@@ -96,38 +108,7 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
             if parent.stdout is not None:
                 parent.stdout.close()
         wait_until(lambda: not any(alive(pid) for pid in pids), 12, "the end of all processes")
-        assert reference.call("GET", "/ping").status == 200, "a server beside it goes on"
-
-
-def test_it_starts_again_after_it_was_killed(
-    tmp_path: Path, unpacked: Unpacked, picture: bytes
-) -> None:
-    """Same home, same leftovers in it."""
-    with start_server(tmp_path) as server:
-        server.load("one", unpacked())
-        server.process.kill()
-        server.process.wait(timeout=5)
-    with start_server(tmp_path) as server:
-        assert server.models() == []
-        assert server.load("one", unpacked()).status == 200
-        assert server.invoke("one", picture, "image/jpeg").status == 200
-
-
-@pytest.mark.parametrize("end", ["stop", "death"])
-def test_a_home_with_a_long_path_works_and_leaves_nothing_elsewhere(
-    tmp_path: Path, unpacked: Unpacked, picture: bytes, end: str
-) -> None:
-    home = tmp_path / ("deep" * 20) / ("deeper" * 20)
-    with TemporaryDirectory() as elsewhere:
-        with start_server(tmp_path, MME_HOME=str(home), TMPDIR=elsewhere) as server:
-            assert server.load("one", unpacked()).status == 200
-            assert server.invoke("one", picture, "image/jpeg").status == 200
-            assert os.listdir(elsewhere)
-            if end == "death":
-                (started,) = server.events("server_started")
-                os.kill(started["pid"], signal.SIGKILL)
-                assert server.process.wait(timeout=15) == 1
-        assert os.listdir(elsewhere) == []
+        assert server.call("GET", "/ping").status == 200, "a server beside it goes on"
 
 
 @pytest.mark.parametrize(
@@ -189,19 +170,18 @@ def test_a_folder_that_others_may_enter_holds_no_socket(tmp_path: Path) -> None:
 
 
 def test_a_plain_process_opens_no_port_and_its_folder_is_for_its_user_alone(
-    tmp_path: Path, unpacked: Unpacked
+    server: Server, unpacked: Unpacked
 ) -> None:
-    with start_server(tmp_path) as server:
-        assert server.load("one", unpacked()).status == 200
-        listening = [
-            line
-            for pid in server.processes()
-            for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()
-            + Path(f"/proc/{pid}/net/tcp6").read_text().splitlines()
-            if line.split()[3] == "0A" and line.split()[9] in sockets_of(pid)
-        ]
-        assert listening == []
-        assert stat.S_IMODE(Path(server.address).parent.stat().st_mode) == 0o700
+    assert server.load("portless", unpacked()).status == 200
+    listening = [
+        line
+        for pid in server.processes()
+        for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()
+        + Path(f"/proc/{pid}/net/tcp6").read_text().splitlines()
+        if line.split()[3] == "0A" and line.split()[9] in sockets_of(pid)
+    ]
+    assert listening == []
+    assert stat.S_IMODE(Path(server.address).parent.stat().st_mode) == 0o700
 
 
 def sockets_of(pid: int) -> set[str]:
@@ -211,23 +191,6 @@ def sockets_of(pid: int) -> set[str]:
         with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
             links.append(os.readlink(entry))
     return {link[8:-1] for link in links if link.startswith("socket:[")}
-
-
-def test_a_stale_socket_is_taken_over_and_a_living_one_is_not(tmp_path: Path) -> None:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "mms.sock"
-        with socket.socket(socket.AF_UNIX) as left:
-            left.bind(str(path))
-        with start_server(tmp_path, MME_BIND_SOCKET=str(path)) as server:
-            second = subprocess.run(
-                [container_python(), str(ENTRYPOINT), "serve"],
-                env=server.environment | {"MME_HOME": str(tmp_path / "second")},
-                capture_output=True, text=True, timeout=30, check=False,
-            )  # fmt: skip
-            assert second.returncode == 2
-            assert f"Another server listens at {path}." in second.stdout
-            assert server.call("GET", "/ping").status == 200
-        assert not path.exists()
 
 
 def test_without_java_it_says_so(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ def on_two_processors() -> tuple[str, ...]:
 _ATTENTION = """
 import json, sys
 from pathlib import Path
-import mxnet as mx, numpy as np
+import numpy as np
+from container.mxnet_alone import mx
 
 folder = Path(sys.argv[1])
 rows = mx.sym.reshape(mx.sym.var("data"), shape=(0, 0, -1))
@@ -181,38 +182,30 @@ mx.nd.save(str(folder / "attention-0000.params"), arrays)
 
 
 @pytest.mark.xdist_group("container-workers")
-def test_products_of_matrices_end_beside_a_busy_model(
-    tmp_path: Path, unpacked: Callable[..., Path], python: str
+def test_models_that_are_busy_beside_each_other_use_one_thread_each(
+    tmp_path: Path, unpacked: Callable[..., Path], picture: bytes, python: str
 ) -> None:
-    """OpenBLAS, alone where it was promised another thread, would wait for that for ever."""
+    """Products of matrices among them: OpenBLAS, alone where it was promised another thread, would
+    wait for that for ever."""
     attention = tmp_path / "attention"
     attention.mkdir()
-    subprocess.run([python, "-c", _ATTENTION, str(attention)], check=True, timeout=120)
+    subprocess.run(
+        [python, "-c", _ATTENTION, str(attention)], check=True, cwd=REPOSITORY, timeout=120
+    )
     rows = (attention / "rows.npy").read_bytes()
-    with start_server(tmp_path, within=on_two_processors()) as server:
-        assert server.load("slow", unpacked()).status == 200
-        caller, worker = hold(server, "slow")
-        try:
-            assert server.load("attention", attention).status == 200
-            answer = server.invoke("attention", rows, "application/x-npy")
-            assert answer.status == 200
-        finally:
-            os.kill(worker, signal.SIGCONT)
-        assert caller.answer().status == 200
-
-
-@pytest.mark.xdist_group("container-workers")
-def test_a_model_that_is_busy_beside_another_one_uses_one_thread(
-    tmp_path: Path, unpacked: Callable[..., Path], picture: bytes
-) -> None:
     alone = min(processors.available(), 2)
     with start_server(tmp_path, within=on_two_processors()) as server:
         for name in ("slow", "other"):
             assert server.load(name, unpacked()).status == 200
         assert server.invoke("other", picture, "image/jpeg").timing["threads"] == alone
         caller, worker = hold(server, "slow")
-        assert server.invoke("other", picture, "image/jpeg").timing["threads"] == 1
-        os.kill(worker, signal.SIGCONT)
+        try:
+            assert server.invoke("other", picture, "image/jpeg").timing["threads"] == 1
+            assert server.load("attention", attention).status == 200
+            answer = server.invoke("attention", rows, "application/x-npy")
+            assert answer.status == 200
+        finally:
+            os.kill(worker, signal.SIGCONT)
         assert caller.answer().status == 200
         assert caller.answer().timing["threads"] == alone
         assert server.invoke("other", picture, "image/jpeg").timing["threads"] == alone

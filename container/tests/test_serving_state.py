@@ -78,15 +78,40 @@ def test_a_request_whose_worker_is_killed_is_answered(server: Server, unpacked: 
     server.unload("failing")
 
 
-def test_at_the_end_running_requests_are_answered_and_new_ones_refused(
+def _with_a_small_disk(folder: Path) -> list[str] | None:
+    """A disk of its own at ``folder``, small, seen by the server alone, and gone when it ends."""
+    script = 'mount -t tmpfs -o size=16m mme "$0" && exec "$@"'
+    users = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
+    own_mounts = ["unshare", "--mount", *users]
+    if subprocess.run([*own_mounts, "true"], capture_output=True, check=False).returncode != 0:
+        return None  # this machine lets nobody but root mount anything
+    return [*own_mounts, "sh", "-c", script, str(folder)]
+
+
+def test_ping_is_503_while_its_disk_is_full_and_at_the_end_which_running_requests_outlive(
     tmp_path: Path, unpacked: Unpacked, picture: bytes
 ) -> None:
-    with start_server(tmp_path) as server:
+    disk = tmp_path / "mme"
+    disk.mkdir()
+    small = _with_a_small_disk(disk)
+    with start_server(tmp_path, within=small or ()) as server:
+        seen = Path(f"/proc/{server.process.pid}/root{disk}")
         assert server.load("slow", unpacked()).status == 200
+        if small:
+            with pytest.raises(OSError, match="No space left"):
+                (seen / "fill").write_bytes(bytes(64 << 20))
+            wait_until(lambda: server.call("GET", "/ping").status == 503, 10, "a 503 of /ping")
+            assert "is full" in server.said("unhealthy")["message"]
+            assert server.invoke("slow", picture, "image/jpeg").status == 200
+
+            (seen / "fill").unlink()
+            wait_until(lambda: server.call("GET", "/ping").status == 200, 10, "health")
         assert server.load("other", unpacked()).status == 200
-        caller, worker = hold(server, "slow")  # the answer takes as long as we like
+        assert server.invoke("other", picture, "image/jpeg").status == 200
+
+        caller, worker = hold(server, "slow")  # it takes as long as we like
         server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: (tmp_path / "mme/tmp/draining").exists(), 5, "the drain")
+        wait_until(lambda: (seen / "tmp/draining").exists(), 5, "the drain")
 
         assert server.call("GET", "/ping").status == 503
         refused = server.invoke("other", picture, "image/jpeg")
@@ -100,33 +125,8 @@ def test_at_the_end_running_requests_are_answered_and_new_ones_refused(
         answer = caller.answer()
     assert answer.status == 200
     assert len(answer.json) == 250
-
-
-def test_ping_is_503_while_its_disk_is_full(
-    tmp_path: Path, unpacked: Unpacked, picture: bytes
-) -> None:
-    """A disk of its own, small, seen by the server alone, and gone when it ends."""
-    disk = tmp_path / "mme"
-    disk.mkdir()
-    script = 'mount -t tmpfs -o size=16m mme "$0" && exec "$@"'
-    users = [] if os.getuid() == 0 else ["--user", "--map-root-user"]
-    own_mounts = ["unshare", "--mount", *users]
-    if subprocess.run([*own_mounts, "true"], capture_output=True, check=False).returncode != 0:
+    if not small:
         pytest.skip("this machine lets nobody but root mount anything")
-    within = [*own_mounts, "sh", "-c", script, str(disk)]
-    with start_server(tmp_path, within=within) as server:
-        assert server.load("before", unpacked()).status == 200
-        filled = Path(f"/proc/{server.process.pid}/root{disk}/fill")
-        with pytest.raises(OSError, match="No space left"):
-            filled.write_bytes(bytes(64 << 20))
-        wait_until(lambda: server.call("GET", "/ping").status == 503, 10, "a 503 of /ping")
-        assert "is full" in server.said("unhealthy")["message"]
-        assert server.invoke("before", picture, "image/jpeg").status == 200
-
-        filled.unlink()
-        wait_until(lambda: server.call("GET", "/ping").status == 200, 10, "health")
-        assert server.load("after", unpacked()).status == 200
-        assert server.invoke("after", picture, "image/jpeg").status == 200
 
 
 def count(server: Server, wanted: int, event: str) -> bool:

@@ -3,8 +3,6 @@
 import json
 import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -69,7 +67,7 @@ aws sagemaker list-endpoints --query 'length(Endpoints)'
 
 
 @pytest.mark.timeout(400)
-def test_the_walk_in_shell(start, tmp_path):
+def test_the_walk_in_shell(start, tmp_path, aws_cli):
     local = start()
     home = tmp_path / "home"
     home.mkdir()
@@ -77,9 +75,8 @@ def test_the_walk_in_shell(start, tmp_path):
         answer.write("from the shell")
     subprocess.run(["tar", "czf", "model.tar.gz", "answer"], cwd=home, check=True, timeout=20)
     (home / "picture").write_bytes(b"a picture")
-    tools = Path(sys.executable).parent
     env = local.environment(home) | {
-        "PATH": f"{tools}:{os.environ['PATH']}",
+        "PATH": f"{aws_cli}:{os.environ['PATH']}",
         "AWS_PAGER": "",
         "ROLE": ROLE,
     }

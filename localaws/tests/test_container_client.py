@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 
@@ -147,9 +146,9 @@ def test_a_caller_waits_where_the_server_has_no_time_yet() -> None:
                 connection.close()
 
 
-@pytest.fixture
-def hosted(start: Callable[..., LocalAwsProcess]) -> tuple[LocalAwsProcess, dict[str, Any]]:
-    """localaws and its one real container, as the admin page shows it."""
+def test_a_real_container_is_reached_by_nobody_else_and_ends_with_a_killed_localaws(
+    start: Callable[..., LocalAwsProcess],
+) -> None:
     local = start("--max-instances", "1", container=REAL)
     sagemaker = local.client("sagemaker")
     sagemaker.create_model(
@@ -164,25 +163,15 @@ def hosted(start: Callable[..., LocalAwsProcess]) -> tuple[LocalAwsProcess, dict
     sagemaker.create_endpoint(EndpointName="m", EndpointConfigName="m")
     wait_for(lambda: local.admin("endpoints/m")["status"] == "InService", 120)
     (instance,) = local.instances("m")
-    return local, instance
-
-
-def test_nobody_else_reaches_a_container(
-    hosted: tuple[LocalAwsProcess, dict[str, Any]],
-) -> None:
-    """Any local user, and any page that guesses a port, could order a container at a port."""
-    _, instance = hosted
     pids = descendants(instance["pid"])
     assert len(pids) >= 3
+
+    # Any local user, and any page that guesses a port, could order a container at a port.
     assert [port for pid in pids for port in ports_of(pid)] == []
     assert stat.S_IMODE(Path(instance["address"]).parent.stat().st_mode) == 0o700
     assert len(instance["address"]) <= 107
 
-
-def test_a_container_loads_nothing_but_its_instance_s_models(
-    hosted: tuple[LocalAwsProcess, dict[str, Any]],
-) -> None:
-    local, instance = hosted
+    # It loads nothing but its instance's models.
     client = ContainerClient(instance["address"])
     for url in ("http://127.0.0.1:9/evil.mar", "/opt/ml/models/x", str(local.data), "/etc"):
         answer = client.load("x", url, 30)
@@ -190,11 +179,7 @@ def test_a_container_loads_nothing_but_its_instance_s_models(
         assert "must be the path of a folder below" in answer.message
     client.close()
 
-
-def test_no_process_of_a_container_outlives_a_killed_localaws(
-    hosted: tuple[LocalAwsProcess, dict[str, Any]],
-) -> None:
-    local, instance = hosted
+    # No process of it outlives a killed localaws.
     pids = descendants(instance["pid"])
     assert len(pids) >= 3
     local.kill()

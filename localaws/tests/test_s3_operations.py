@@ -11,7 +11,6 @@ import itertools
 import os
 import random
 import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -808,7 +807,7 @@ def test_a_bucket_that_demands_encryption_refuses_what_does_not_ask_for_it(
 
 
 def test_the_cli_downloads_and_moves_big_objects(
-    url: str, s3: Any, bucket: str, tmp_path: Path
+    url: str, s3: Any, bucket: str, tmp_path: Path, aws_cli: Path
 ) -> None:
     (tmp_path / "one.bin").write_bytes(BIG)
     s3.put_object(Bucket=bucket, Key="one.bin", Body=BIG)
@@ -822,9 +821,8 @@ def test_the_cli_downloads_and_moves_big_objects(
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL_S3": url,
         }
-        program = str(Path(sys.executable).with_name("aws"))
         done = subprocess.run(
-            [program, *words],
+            [aws_cli / "aws", *words],
             cwd=tmp_path,
             env=environment,
             capture_output=True,
