@@ -3,6 +3,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,24 @@ def start(tmp_path: Path, s3_url: str) -> Iterator[Start]:
         process.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory, s3_url: str) -> Iterator[LocalAwsProcess]:
-    """One localaws for a module's tests, with tiny containers."""
-    data = tmp_path_factory.mktemp("localaws") / "data"
-    process = LocalAwsProcess(data, s3_url, "--invocation-timeout", "20").start()
-    yield process
-    process.stop()
+    """One localaws for all tests that end none, with tiny containers.
+
+    Each start takes half a second of a processor, and the first use of each service some more.
+    """
+    with tiny_containers(tmp_path_factory.mktemp("localaws"), s3_url) as process:
+        yield process
+
+
+@contextmanager
+def tiny_containers(folder: Path, s3_url: str) -> Iterator[LocalAwsProcess]:
+    """A localaws; a module whose tests put its clock ahead has one of its own as ``local``."""
+    process = LocalAwsProcess(folder / "data", s3_url, "--invocation-timeout", "20").start()
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 class Hosting:

@@ -44,13 +44,17 @@ def free_port() -> int:
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
-    """The first true value of ``condition``, asked for every 20 ms."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    """The first true value of ``condition``, asked for every 20 ms, and later every 100 ms."""
+    began = time.monotonic()
+    deadline = began + seconds
+    while (now := time.monotonic()) < deadline:
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
+        if now < began + 0.5:
+            time.sleep(0.02)
+        else:
+            time.sleep(0.1)
     raise AssertionError(f"waited {seconds} s for {what or condition}")
 
 

@@ -76,22 +76,27 @@ class Report:
     loads: int = 0
 
 
-def run(plan: Plan) -> Report:
-    """One run, which begins and ends with an empty folder."""
-    report = Report()
+def run(*plans: Plan) -> list[Report]:
+    """One run, which begins and ends with an empty folder; a report of each plan.
+
+    The plans are gone through one after the other, on one endpoint, that of the first.
+    """
+    reports = [Report() for _ in plans]
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        site = _Site(Path(folder), plan)
+        site = _Site(Path(folder), plans[0])
         try:
             with site.running():
-                _under_load(site, plan, report)
-                if plan.chaos:
-                    _settle(site, report)
-                _every_model_once(site, report)
-                _delete(site, report)
+                for plan, report in zip(plans, reports, strict=True):
+                    _under_load(site, plan, report)
+                    if plan.chaos:
+                        _settle(site, report)
+                    _every_model_once(site, report)
+                    report.loads = site.loads()
+                _delete(site, any(plan.chaos for plan in plans), reports[-1])
         finally:
             site.keep_logs()
-        site.check_emptiness(report)
-    return report
+        site.check_emptiness(reports[-1])
+    return reports
 
 
 _KEPT = ("state.sqlite3", "lock", "admin-token")
@@ -179,6 +184,11 @@ class _Site:
         """Whether S3 answers and every instance is healthy."""
         found = self.local.instances(NAME)
         return len(found) == INSTANCES and all(one["healthy"] for one in found)
+
+    def loads(self) -> int:
+        """How often the instances that run have loaded a model."""
+        found = self.local.instances(NAME)
+        return sum(model["loads"] for one in found for model in one["models"])
 
     def keep_logs(self) -> None:
         if self.plan.keep is not None:
@@ -281,9 +291,8 @@ def _every_model_once(site: _Site, report: Report) -> None:
     report.lines.append(f"afterwards: {len(site.answers)} models called once each")
 
 
-def _delete(site: _Site, report: Report) -> None:
-    """DeleteEndpoint; returns what is left of its instances."""
-    report.loads = sum(m["loads"] for one in site.local.instances(NAME) for m in one["models"])
+def _delete(site: _Site, killed: bool, report: Report) -> None:
+    """DeleteEndpoint; reports what is left of its instances. ``killed``: whether parts were."""
     in_use = [m for one in site.local.instances(NAME) for m in one["models"] if m["in_use"]]
     report.violations += [f"still in use: {one}" for one in in_use]
     records = site.watch.end()
@@ -294,7 +303,7 @@ def _delete(site: _Site, report: Report) -> None:
     assert site.local.process is not None
     own = site.local.process.pid
     # Containers of a localaws that was killed have some seconds to answer what runs in them.
-    seconds = 15 if site.plan.chaos else 0
+    seconds = 15 if killed else 0
     left = wait_until_nothing_is_left(site.folder, [], seconds, but=own)
     left += [f"folder {one}" for one in (site.local.data / "instances").iterdir()]
     left += [f"folder {one}" for one in site.tmp.iterdir()]
@@ -343,7 +352,7 @@ def main() -> int:
         keep = chosen.keep / ("chaos" if chaos else "calm") if chosen.keep else None
         if keep is not None:
             keep.mkdir(parents=True, exist_ok=True)
-        report = run(
+        (report,) = run(
             Plan(
                 seconds,
                 chaos,

@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from localaws.alarms import state_of
+from localaws.tests.conftest import tiny_containers
 
 MISSING = ("missing", "ignore", "breaching", "notBreaching")
 ALARM, OK, KEPT, NONE = "ALARM", "OK", None, "INSUFFICIENT_DATA"
@@ -32,6 +33,13 @@ def test_the_state_where_data_are_missing(data, needed, states):
     told = {"0": False, "X": True, "-": None}
     breaches = [told[one] for one in reversed(data.split())]
     assert tuple(state_of(breaches, 3, needed, missing) for missing in MISSING) == states
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory, s3_url):
+    """One of this module's own, as its clock is put ahead."""
+    with tiny_containers(tmp_path_factory.mktemp("localaws"), s3_url) as process:
+        yield process
 
 
 def put(cloudwatch, alarm, **more):

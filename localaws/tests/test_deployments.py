@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws.deployments import Rollout, rollout
+from localaws.tests.conftest import tiny_containers
 from localaws.tests.servers import ROLE, wait_for
 from tests.artifacts import pack
 
@@ -36,6 +37,13 @@ def test_what_share_of_the_calls_the_new_instances_get(config, shares):
     plan = rollout(config, [4])
     assert isinstance(plan, Rollout)
     assert plan.shares == pytest.approx(shares)
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory, s3_url):
+    """One of this module's own, as its clock is put ahead."""
+    with tiny_containers(tmp_path_factory.mktemp("localaws"), s3_url) as process:
+        yield process
 
 
 @pytest.fixture

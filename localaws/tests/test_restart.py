@@ -18,34 +18,61 @@ def pids(hosting, name):
     return [one["pid"] for one in hosting.process.instances(name)]
 
 
-@pytest.fixture
-def serving(start, tmp_path):
-    """An endpoint ``e`` with two instances, one of which holds a model."""
-    hosting = Hosting(start(), f"bkt-{tmp_path.name}".lower().replace("_", "-")[:60].strip("-"))
-    hosting.put_model(tmp_path, "a.tar.gz")
-    hosting.create("e", count=2)
-    hosting.invoke("e", "a.tar.gz")
-    return hosting
-
-
-@pytest.mark.parametrize("how", ["kill", "stop"])
-def test_endpoints_come_back(serving, how):
-    before = pids(serving, "e")
-    getattr(serving.process, how)()
-    wait_for(lambda: not any(map(alive, before)), 12, "the containers to end with localaws")
-    if how == "stop":
-        assert not list((serving.process.data / "instances").iterdir())
-    serving.process.start()
-    # Never shown as Creating again; a call waits for the new instance.
-    found = serving.sagemaker.describe_endpoint(EndpointName="e")
-    assert found["EndpointStatus"] == "InService"
-    assert b"a.tar.gz" in serving.invoke("e", "a.tar.gz")["Body"]
-    wait_for(lambda: len(pids(serving, "e")) == 2)
-    folders = list((serving.process.data / "instances").iterdir())
-    assert len(folders) == 2  # those of before are gone
+def test_endpoints_come_back_after_a_kill_and_after_a_stop(start, tmp_path):
+    """Two instances, one of which holds a model; and a roll back that the kill cuts off."""
+    serving = Hosting(start(), f"bkt-{tmp_path.name}".lower().replace("_", "-")[:60].strip("-"))
+    serving.put_model(tmp_path, "a.tar.gz")
+    serving.create("e", count=2)
+    serving.invoke("e", "a.tar.gz")
+    _roll_back(serving)
+    for how in ("kill", "stop"):
+        before = pids(serving, "e")
+        if how == "kill":
+            serving.process.kill()
+        else:
+            serving.process.process.terminate()
+            assert serving.process.process.wait(12) == 0
+            assert not any(map(alive, before))
+            assert not list((serving.process.data / "instances").iterdir())
+        wait_for(lambda: not any(map(alive, before)), 12, "the containers to end with localaws")  # noqa: B023
+        serving.process.start()
+        # Never shown as Creating again; a call waits for the new instance.
+        found = serving.sagemaker.describe_endpoint(EndpointName="e")
+        assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "e")
+        assert "errors" in found["FailureReason"]
+        assert b"a.tar.gz" in serving.invoke("e", "a.tar.gz")["Body"]
+        wait_for(lambda: len(pids(serving, "e")) == 2)
+        folders = list((serving.process.data / "instances").iterdir())
+        assert len(folders) == 2  # those of before are gone
     after = pids(serving, "e")
     serving.delete("e")
     assert not any(map(alive, after))
+
+
+def _roll_back(serving):
+    """Begin an update, and have an alarm roll it back."""
+    cloudwatch = serving.process.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="errors", Namespace="n", MetricName="m", Statistic="Sum", Period=60,
+        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    serving.create_config("e-2", model="e")
+    traffic = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 3600}
+    serving.sagemaker.update_endpoint(
+        EndpointName="e",
+        EndpointConfigName="e-2",
+        DeploymentConfig={
+            "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": traffic},
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+        },
+    )
+
+    def rolls_back():
+        cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="a test")
+        found = serving.sagemaker.describe_endpoint(EndpointName="e")
+        return found["EndpointStatus"] != "Updating"
+
+    wait_for(rolls_back, 30, "the roll back")
 
 
 def test_what_was_under_way_is_finished(start, tmp_path, name):
@@ -64,13 +91,6 @@ def test_what_was_under_way_is_finished(start, tmp_path, name):
     assert not alive(instance)
 
 
-def test_sigterm_ends_everything_in_time(serving):
-    before = pids(serving, "e")
-    serving.process.process.terminate()
-    assert serving.process.process.wait(12) == 0
-    assert not any(map(alive, before))
-
-
 def test_sigterm_ends_it_while_s3_does_not_answer(start, tmp_path, name):
     """Downloads wait a minute for S3, and are tried again: no thread of theirs holds the end."""
     s3 = S3Server(tmp_path / "objects").start()
@@ -87,30 +107,24 @@ def test_sigterm_ends_it_while_s3_does_not_answer(start, tmp_path, name):
         s3.stop()
 
 
-def test_a_taken_port_is_said(serving):
-    taken = str(serving.process.port)
-    command = [sys.executable, "-m", "localaws", "--port", taken, "--container-command", "x"]
-    result = subprocess.run(
-        [*command, "--data", str(serving.process.data.parent / "other")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 1
-    assert f"port {taken} is taken" in result.stderr
+def test_a_taken_port_and_a_folder_in_use_are_said_and_left_alone(hosting, name):
+    hosting.create(name)
+    before = pids(hosting, name)
+    taken = str(hosting.process.port)
+    command = [sys.executable, "-m", "localaws", "--container-command", "x"]
 
+    def refused(*options):
+        result = subprocess.run(
+            [*command, *options], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert result.returncode == 1
+        return result.stderr
 
-def test_a_folder_in_use_is_left_alone(serving):
-    before = pids(serving, "e")
-    command = [sys.executable, "-m", "localaws", "--container-command", "x", "--data"]
-    result = subprocess.run(
-        [*command, str(serving.process.data)], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert result.returncode == 1
-    assert "another localaws runs with --data" in result.stderr
-    assert pids(serving, "e") == before
-    assert len(list((serving.process.data / "instances").iterdir())) == len(before)
+    other = str(hosting.process.data.parent / "other")
+    assert f"port {taken} is taken" in refused("--port", taken, "--data", other)
+    assert "another localaws runs with --data" in refused("--data", str(hosting.process.data))
+    assert pids(hosting, name) == before
+    assert len(list((hosting.process.data / "instances").iterdir())) == len(before)
 
 
 @pytest.mark.parametrize(
@@ -150,34 +164,3 @@ def test_help_explains():
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
     for word in ("multi-model", "--s3-endpoint", "--create-seconds", "AWS_ENDPOINT_URL"):
         assert word in text
-
-
-def test_a_roll_back_that_was_cut_off_is_over_after_the_restart(serving):
-    cloudwatch = serving.process.client("cloudwatch")
-    cloudwatch.put_metric_alarm(
-        AlarmName="errors", Namespace="n", MetricName="m", Statistic="Sum", Period=60,
-        EvaluationPeriods=1, Threshold=1, ComparisonOperator="GreaterThanThreshold",
-    )  # fmt: skip
-    serving.create_config("e-2", model="e")
-    traffic = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 3600}
-    serving.sagemaker.update_endpoint(
-        EndpointName="e",
-        EndpointConfigName="e-2",
-        DeploymentConfig={
-            "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": traffic},
-            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
-        },
-    )
-
-    def rolls_back():
-        cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="a test")
-        found = serving.sagemaker.describe_endpoint(EndpointName="e")
-        return found["EndpointStatus"] != "Updating"
-
-    wait_for(rolls_back, 30, "the roll back")
-    serving.process.kill()
-    serving.process.start()
-    found = serving.settled("e")
-    assert (found["EndpointStatus"], found["EndpointConfigName"]) == ("InService", "e")
-    assert "errors" in found["FailureReason"]
-    assert b"a.tar.gz" in serving.invoke("e", "a.tar.gz")["Body"]

@@ -10,7 +10,7 @@ from invocations import cache_simulation
 from localaws.tests.conftest import Hosting
 
 MODELS = 20
-CALLS = 600
+CALLS = 300
 POINTS = 0.05
 """How far the predicted share of hits may be from the measured one; a model more or less in memory
 is worth about as much."""

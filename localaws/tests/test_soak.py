@@ -1,22 +1,20 @@
-"""The two runs of ``make soak``, for some seconds each, on real containers."""
+"""The two runs of ``make soak``, for some seconds each, on the same real containers."""
 
 import pytest
 
 from localaws.tests.soak import Plan, run
 
-# Each takes both processors, so they are not to run at once.
+# It takes both processors.
 pytestmark = [pytest.mark.timeout(580), pytest.mark.xdist_group("soak")]
 
 
-def test_load_on_real_containers_with_little_memory():
-    report = run(Plan(seconds=20, callers=30, models=40))
-    assert not report.violations, report.lines
-    assert report.tally.right
-    assert report.loads > 40  # models had to make room for each other
-
-
-def test_load_on_real_containers_while_parts_are_killed():
-    plan = Plan(seconds=20, callers=10, models=12, memory_mb=300, chaos=True, chaos_pause=2.5)
-    report = run(plan)  # at its end every model answers
-    assert not report.violations, report.lines
-    assert report.struck
+def test_load_on_real_containers_with_little_memory_and_while_parts_are_killed():
+    """At the end of each, every model answers."""
+    calm = Plan(seconds=7, callers=12, models=20, memory_mb=300)
+    chaotic = Plan(seconds=10, callers=8, models=20, memory_mb=300, chaos=True, chaos_pause=2.5)
+    undisturbed, killed = run(calm, chaotic)
+    assert not undisturbed.violations, undisturbed.lines
+    assert undisturbed.tally.right
+    assert undisturbed.loads > calm.models  # models had to make room for each other
+    assert not killed.violations, killed.lines
+    assert killed.struck

@@ -24,7 +24,7 @@ def test_skewed_traffic_over_more_models_than_fit(hosting, name, tmp_path):
         name,
         targets,
         callers=50,
-        seconds=8,
+        seconds=3,
         body=b"x",
         is_right=lambda target, answer: json.loads(answer)["answer"] == target,
     )
