@@ -1,7 +1,7 @@
 """Long polls: a request that waits until what it asks for has changed.
 
 Who waits takes a thread of the web server. So each process has places for a quarter of its
-WEB_THREADS, and who finds none is answered at once: a long poll is never an error, only a poll.
+threads, and who finds none is answered at once: a long poll is never an error, only a poll.
 """
 
 import threading
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
 
-from django.conf import settings
+from core import web_threads
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _ending = threading.Event()
 
 @cache
 def _places() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(settings.WEB_THREADS // 4)
+    return threading.BoundedSemaphore(web_threads.count() // 4)
 
 
 def until(look: Callable[[], T], over: Callable[[T], bool], *, seconds: float) -> T:

@@ -19,7 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from core import clock, errors
+from core import clock, errors, web_threads
 from core.lease import LeaseLost
 from core.sentences import Sentence, phrase
 from endpoints.end_dates import in_words
@@ -197,7 +197,7 @@ def _places() -> threading.BoundedSemaphore:
 
     The others answer everybody else, however long the models load.
     """
-    return threading.BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+    return threading.BoundedSemaphore(max(1, web_threads.count() // 2))
 
 
 def _too_many() -> CallRefused:

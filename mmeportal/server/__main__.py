@@ -21,6 +21,7 @@ log = logging.getLogger("mmeportal.server")
 _SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD}
 _HANG_TIMEOUT_S = 60.0
 _SWITCH_S = 0.0005
+_PROCESSORS_FOR_TWO = 4
 _KILL_AFTER_S = 6.5  # of SIGTERM; the processes themselves take 5 s at most
 _BIND_TRIES_S = 5.0
 _COUNTS = "mme-portal-counts-"
@@ -32,9 +33,17 @@ def main() -> None:
     parser.add_argument("--bind", default="127.0.0.1:8000", help="ADDRESS:PORT")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
-        "--call-processes", type=int, default=0, help="further ones, for calls of models alone"
+        "--call-processes",
+        type=call_processes,
+        default=0,
+        help="further ones, for calls of models alone; auto: as the machine has processors",
     )
-    parser.add_argument("--threads", type=int, default=16, help="of each process")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=16,
+        help="of each process; of a single one for calls twice as many",
+    )
     parser.add_argument("--keep-alive", type=float, default=5, help="seconds between two requests")
     options = parser.parse_args()
     # Blocked from here on, so that `Master` misses none; it takes them with sigtimedwait.
@@ -53,6 +62,18 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     log.info("Serving on http://%s", options.bind)
     sys.exit(master.run())
+
+
+def call_processes(text: str) -> int:
+    """How many; ``auto`` is one, and two with four processors or more.
+
+    A second one has its own copy of all that a call touches. Where it shares two processors with
+    the model and all other programs, each call takes a sixth more of the web server's time then,
+    most of it to wait for memory.
+    """
+    if text != "auto":
+        return int(text)
+    return 1 if len(os.sched_getaffinity(0)) < _PROCESSORS_FOR_TWO else 2
 
 
 def bind(address: str, *, setting: str = "WEB_BIND") -> socket.socket:
@@ -174,22 +195,27 @@ class Master:
     def _serve(self, index: int, master: int) -> NoReturn:
         code = 1
         try:
-            from core import prometheus_page
+            from core import prometheus_page, web_threads
             from invocations import recording
             from mmeportal.server.guard import Guard
             from mmeportal.server.loop import Server
 
+            for_calls = index >= self._processes - self._call_processes
+            # Half of them wait for models. So as many calls are under way with one process as with
+            # two.
+            alone = for_calls and self._call_processes == 1
+            threads = 2 * self._threads if alone else self._threads
+            web_threads.have(threads)
             server = Server(
                 self._application,
                 self._bound,
                 guard=Guard(self._slots),
-                threads=self._threads,
+                threads=threads,
                 keep_alive_s=self._keep_alive_s,
                 files=self._files,
                 exchange=self._exchange,
                 index=index,
             )
-            for_calls = index >= self._processes - self._call_processes
             if for_calls:
                 # Where the kernel shares the processor among sessions (sched(7), autogroup), calls
                 # have a share of their own.

@@ -12,20 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from mmeportal.server.__main__ import call_processes
 from mmeportal.server.exchange import Exchange
-from mmeportal.tests.web_server import WebServer, ended, rest
+from mmeportal.tests.web_server import WithCalls, ended, rest
 from tests.servers import wait_until
 
 CALL = "/api/v1/endpoints/demo/invocations?model=digits:2"
 PAGE, PROGRAM = 0, 1
-
-
-class WithCalls(WebServer):
-    """A server with one process for calls, and one for all else."""
-
-    @property
-    def command(self) -> list[str]:
-        return [*super().command, "--processes", "1", "--call-processes", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +104,15 @@ def test_a_large_body_that_reaches_the_process_for_calls_is_taken_by_another(
         client.connect()
         client.request("POST", "/models/new/", b"x" * (2 << 20), {"Cookie": cookies})
     assert _answer(client) == 403  # all of it was read, and it has no CSRF token
+
+
+@pytest.mark.parametrize(("processors", "found"), [(1, 1), (2, 1), (3, 1), (4, 2), (64, 2)])
+def test_the_machine_says_how_many_processes_calls_have(
+    processors: int, found: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(processors)))
+    assert call_processes("auto") == found
+    assert call_processes("3") == 3
 
 
 def test_calls_have_a_session_of_their_own_for_the_kernel(server: WithCalls) -> None:

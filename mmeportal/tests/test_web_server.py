@@ -22,7 +22,15 @@ from waitress.adjustments import Adjustments
 
 from mmeportal.server.channel import PortalChannel
 from mmeportal.server.parser import Request
-from mmeportal.tests.web_server import PASSWORD, WebServer, ended, head, rest, token_of
+from mmeportal.tests.web_server import (
+    PASSWORD,
+    WebServer,
+    WithCalls,
+    ended,
+    head,
+    rest,
+    token_of,
+)
 from tests.servers import free_port, running, wait_until
 
 MB = 1 << 20
@@ -743,14 +751,19 @@ print(tokens.make(user=user, name="t", scopes=["invoke"])[1])
 """
 
 
-def test_calls_of_models_that_load_leave_threads_for_everybody_else(tmp_path: Path) -> None:
-    """The runtime takes each connection and answers none, as while a model loads."""
+@pytest.mark.parametrize(("kind", "wait"), [(WebServer, 2), (WithCalls, 4)])
+def test_calls_of_models_that_load_leave_threads_for_everybody_else(
+    tmp_path: Path, kind: type[WebServer], wait: int
+) -> None:
+    """The runtime takes each connection and answers none, as while a model loads.
+
+    Of four threads two of each process wait for it. A single process for calls has twice as many.
+    """
     with socket.create_server(("127.0.0.1", 0)) as runtime:
         runtime.listen(64)
         address = f"http://127.0.0.1:{runtime.getsockname()[1]}"
-        server = WebServer(
+        server = kind(
             tmp_path,
-            WEB_THREADS="4",
             AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=address,
             AWS_ACCESS_KEY_ID="a",
             AWS_SECRET_ACCESS_KEY="b",
@@ -765,10 +778,12 @@ def test_calls_of_models_that_load_leave_threads_for_everybody_else(tmp_path: Pa
             clients = [open_.enter_context(server.connect()) for _ in range(24)]
             for client in clients:
                 client.sendall(call)
-            # Two processes with four threads each: two of each wait for the runtime.
-            waiting = [open_.enter_context(runtime.accept()[0]) for _ in range(2)]
+            runtime.settimeout(30)
+            waiting = [open_.enter_context(runtime.accept()[0]) for _ in range(wait)]
             refused, _, _ = select.select(clients, [], [], 30)
             assert b"503" in refused[0].recv(4096)
+            more, _, _ = select.select([runtime], [], [], 0)
+            assert kind is WebServer or not more  # of two processes each has its own
             for _ in range(8):  # both processes
                 page = requests.get(f"{server.url}/login/", timeout=20)
                 assert page.status_code == 200
@@ -800,7 +815,7 @@ def _document(client: socket.socket) -> bytes:
 
 def _validating(folder: Path) -> tuple[WebServer, bytes]:
     """A server with a version that is being validated, and a request that waits for its end."""
-    server = WebServer(folder, WEB_THREADS="4")
+    server = WebServer(folder)
     token = server.manage("shell", "--no-imports", "-c", _VALIDATING).strip()
     ask = (
         "GET /api/v1/models/digits/versions/1?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\n"

@@ -132,6 +132,14 @@ class WebServer:
         return requests.get(f"{self.url}/healthz", timeout=seconds).status_code == 200
 
 
+class WithCalls(WebServer):
+    """A server with one process for calls, and one for all else."""
+
+    @property
+    def command(self) -> list[str]:
+        return [*super().command, "--processes", "1", "--call-processes", "1"]
+
+
 def token_of(session: requests.Session, url: str) -> str:
     page = session.get(url, timeout=30).text
     found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
