@@ -31,6 +31,7 @@ from django.db.models import Q
 from core import clock, guarded
 from core.errors import AwsError
 from invocations import decoding, seeing
+from invocations.inserting import insert
 from invocations.models import Invocation, LabelledPicture, Picture, PictureGiver
 from invocations.payload import Payload
 from invocations.pictures import NotAPicture, as_it_is, prepare
@@ -81,16 +82,10 @@ def keep_all(pictures: list[Picture]) -> None:
 
 def _write_rows(pictures: list[Picture]) -> None:
     # Where one is there already, what was made of it stays, unless this one has it.
-    fields = ["used_at", "name"]
-    for with_thumbnail in (False, True):
-        rows = [each for each in pictures if bool(each.thumbnail) == with_thumbnail]
-        if rows:
-            Picture.objects.bulk_create(
-                rows,
-                update_conflicts=True,
-                unique_fields=["sha256"],
-                update_fields=[*fields, "thumbnail", "preview"] if with_thumbnail else fields,
-            )
+    columns = ["used_at", "name"]
+    insert([each for each in pictures if not each.thumbnail], key="sha256", update=columns)
+    columns += ["thumbnail", "preview"]
+    insert([each for each in pictures if each.thumbnail], key="sha256", update=columns)
 
 
 def keep_now(payload: Payload, giver: Any) -> str:

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import IO
@@ -47,6 +47,7 @@ _PORTS = (16_384, 32_766)
 _LOG_TAIL_LINES = 40
 _MAX_LINE = 64 * 1024
 """Bytes; a longer line is split, as a container may write without line ends."""
+_READ_EVERY_S = 0.05
 _LOG_BYTES = 8 * 1024 * 1024
 
 
@@ -255,15 +256,20 @@ class Instance:
         return f"{MODELS}/{folder.relative_to(self.models)}"
 
     def _pump(self, stream: IO[bytes]) -> None:
-        """Copy the container's output to its log file, the tail and ``on_log_line``."""
+        """Copy the container's output to its log file, the tail and ``on_log_line``.
+
+        What is written within a moment is read at once: a container may write a line for each
+        call, and each time that this thread wakes it takes Python's lock from those that answer.
+        """
         log_file = _BoundedLog(self.folder / "container.log")
         with contextlib.closing(stream), contextlib.closing(log_file):
-            while raw := stream.readline(_MAX_LINE):
-                log_file.write(raw)
-                line = raw.decode(errors="replace").rstrip("\n")
-                self._tail.append(line[:2000])
-                if self._on_log_line is not None:
-                    self._on_log_line(self, line)
+            for lines in _lines_at_once(stream):
+                log_file.write(b"".join(lines))
+                for raw in lines:
+                    line = raw.decode(errors="replace").rstrip("\n")
+                    self._tail.append(line[:2000])
+                    if self._on_log_line is not None:
+                        self._on_log_line(self, line)
 
     def _watch(self, pump: threading.Thread) -> None:
         """Wait for the container's end, kill what it left running, and report it."""
@@ -304,6 +310,23 @@ class Instance:
 
     def _clean(self) -> None:
         remove_folder(self.folder)
+
+
+def _lines_at_once(stream: IO[bytes]) -> Iterator[list[bytes]]:
+    """The lines of a pipe, in lists of those that were written within a moment of each other."""
+    begun = b""
+    while came := os.read(stream.fileno(), _MAX_LINE):
+        *whole, begun = (begun + came).split(b"\n")
+        lines = [line + b"\n" for line in whole]
+        if len(begun) > _MAX_LINE:
+            lines.append(begun)
+            begun = b""
+        if lines:
+            yield lines
+        if len(came) < _MAX_LINE // 2:  # else the pipe, which holds as much, may be full soon
+            time.sleep(_READ_EVERY_S)
+    if begun:
+        yield [begun]
 
 
 class _BoundedLog:

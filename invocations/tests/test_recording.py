@@ -24,6 +24,7 @@ from core import remembered
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
 from invocations import pictures_kept, recording, runtime, services
+from invocations.inserting import insert
 from invocations.models import Invocation, Picture
 from invocations.payload import Payload
 from invocations.recording import Recorded, Recorder
@@ -356,6 +357,24 @@ def test_a_picture_that_the_store_does_not_take_is_not_kept_and_its_call_is(
     assert not Picture.objects.exists()
 
 
+def test_a_picture_that_is_sent_again_keeps_what_was_made_of_it(db: None) -> None:
+    def sent(name: str, at: datetime, **made: Any) -> None:
+        told = {"sha256": "a" * 64, "content_type": "image/png", "data": b"1"}
+        pictures_kept.keep_all([Picture(name=name, used_at=at, **told, **made)])
+
+    later = NOW + timedelta(seconds=1)
+    sent("one.png", NOW, thumbnail=b"small", preview=b"large")
+    sent("two.png", later, thumbnail=b"")
+    sent("other.png", NOW, thumbnail=b"new", preview=None)
+    row = Picture.objects.get()
+    assert (row.name, row.used_at) == ("other.png", NOW)
+    assert (bytes(row.thumbnail), row.preview) == (b"new", None)
+    sent("two.png", later, thumbnail=b"")
+    row.refresh_from_db()
+    assert (row.name, row.used_at, bytes(row.thumbnail)) == ("two.png", later, b"new")
+    assert (row.bucket, row.key, row.scaled_code) == ("", "", None)
+
+
 def test_pictures_that_the_release_before_kept_in_rows_are_read(db: None) -> None:
     picture = Picture.objects.create(
         sha256="a" * 64, name="a", content_type="image/png", data=_large(), thumbnail=b"t"
@@ -412,10 +431,10 @@ def test_a_row_that_is_inserted_with_others_is_as_django_writes_it(
     }
     for given in ({}, full):
         ours, theirs = row(**given), row(**given)
-        recording._insert([ours])
+        insert([ours])
         theirs.save(force_insert=True)
         rows = Invocation.objects.filter(uid__in=[ours.uid, theirs.uid]).order_by("pk").values()
         first, second = ({**each, "id": 0, "uid": ""} for each in rows)
         assert first == second
     with pytest.raises(IntegrityError):
-        recording._insert([ours])
+        insert([ours])
