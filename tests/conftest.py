@@ -33,7 +33,6 @@ LONGEST = (
     "mmeportal/tests/test_web_server.py",
     "tests/upgrade/test_upgrade.py",
     "demo/tests/test_zoo.py",
-    "container/tests/test_fuzz.py",
     "stack/tests/test_venvs.py",
     "tests/test_redis_lost.py",
     "tests/test_hidden_stores.py",
@@ -42,12 +41,10 @@ LONGEST = (
     "tests/test_living_pages.py",
     "localaws/tests/test_invoke_endpoint.py",
     "tests/test_clocks.py",
-    "container/tests/test_process.py",
     "tests/test_upload_lines.py",
     "tests/test_behind_nginx.py",
     "container/tests/test_model_host.py",
     "tests/test_ending.py",
-    "container/tests/test_serving_state.py",
 )
 """Modules that take longest; they begin after those of the stack. What takes 20 s and more in
 `make test ARGS=--durations=150` belongs here, or one worker is idle while it runs as the last."""

@@ -52,13 +52,23 @@ def local(tmp_path_factory: pytest.TempPathFactory, s3_url: str) -> Iterator[Loc
 
 
 @contextmanager
-def tiny_containers(folder: Path, s3_url: str) -> Iterator[LocalAwsProcess]:
+def tiny_containers(
+    folder: Path, s3_url: str, *options: str, **kwargs: Any
+) -> Iterator[LocalAwsProcess]:
     """A localaws; a module whose tests put its clock ahead has one of its own as ``local``."""
-    process = LocalAwsProcess(folder / "data", s3_url, "--invocation-timeout", "20").start()
+    options = ("--invocation-timeout", "20", *options)
+    process = LocalAwsProcess(folder / "data", s3_url, *options, **kwargs).start()
     try:
         yield process
     finally:
         process.stop()
+
+
+@pytest.fixture(scope="session")
+def unsigned(tmp_path_factory: pytest.TempPathFactory, s3_url: str) -> Iterator[LocalAwsProcess]:
+    """One localaws for all tests that want no signatures verified."""
+    with tiny_containers(tmp_path_factory.mktemp("unsigned"), s3_url, "--no-signatures") as process:
+        yield process
 
 
 class Hosting:

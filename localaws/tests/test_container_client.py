@@ -1,20 +1,16 @@
 """HTTP over a Unix socket: the same answers, timeouts and errors as over TCP."""
 
 import contextlib
-import os
 import socket
-import stat
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from localaws.container_client import ContainerClient, ContainerGone, ContainerTimeout
-from localaws.tests.processes import descendants
-from localaws.tests.servers import REAL, ROLE, LocalAwsProcess, alive, wait_for
+from localaws.tests.servers import wait_for
 
 Speak = Callable[[socket.socket], object]
 
@@ -144,57 +140,3 @@ def test_a_caller_waits_where_the_server_has_no_time_yet() -> None:
             client.close()
             for connection in accepted:
                 connection.close()
-
-
-def test_a_real_container_is_reached_by_nobody_else_and_ends_with_a_killed_localaws(
-    start: Callable[..., LocalAwsProcess],
-) -> None:
-    local = start("--max-instances", "1", container=REAL)
-    sagemaker = local.client("sagemaker")
-    sagemaker.create_model(
-        ModelName="m",
-        ExecutionRoleArn=ROLE,
-        PrimaryContainer={"Image": "m", "Mode": "MultiModel", "ModelDataUrl": "s3://none/models/"},
-    )
-    variant = {"VariantName": "A", "ModelName": "m", "InstanceType": "ml.m5.xlarge"}
-    sagemaker.create_endpoint_config(
-        EndpointConfigName="m", ProductionVariants=[variant | {"InitialInstanceCount": 1}]
-    )
-    sagemaker.create_endpoint(EndpointName="m", EndpointConfigName="m")
-    wait_for(lambda: local.admin("endpoints/m")["status"] == "InService", 120)
-    (instance,) = local.instances("m")
-    pids = descendants(instance["pid"])
-    assert len(pids) >= 3
-
-    # Any local user, and any page that guesses a port, could order a container at a port.
-    assert [port for pid in pids for port in ports_of(pid)] == []
-    assert stat.S_IMODE(Path(instance["address"]).parent.stat().st_mode) == 0o700
-    assert len(instance["address"]) <= 107
-
-    # It loads nothing but its instance's models.
-    client = ContainerClient(instance["address"])
-    for url in ("http://127.0.0.1:9/evil.mar", "/opt/ml/models/x", str(local.data), "/etc"):
-        answer = client.load("x", url, 30)
-        assert answer.status == 400
-        assert "must be the path of a folder below" in answer.message
-    client.close()
-
-    # No process of it outlives a killed localaws.
-    pids = descendants(instance["pid"])
-    assert len(pids) >= 3
-    local.kill()
-    wait_for(lambda: not any(map(alive, pids)), 30, "the end of its container")
-
-
-def ports_of(pid: int) -> list[str]:
-    """The TCP sockets that a process listens at."""
-    inodes = set()
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):
-            inodes.add(os.readlink(entry))
-    lines = [
-        line.split()
-        for table in ("tcp", "tcp6")
-        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
-    ]
-    return [line[1] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in inodes]

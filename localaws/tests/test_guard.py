@@ -33,7 +33,7 @@ from localaws.container_environment import NAMES
 from localaws.guard import MAX_BYTES, Guard, InvalidHostName, addresses, channel_class, normal_host
 from localaws.keys import Key, KeyRing
 from localaws.tests import processes
-from localaws.tests.conftest import Hosting, Start
+from localaws.tests.conftest import Hosting, Start, tiny_containers
 from localaws.tests.servers import KEY, REGION, ROLE, ROOT, SECRET, LocalAwsProcess, wait_for
 
 JSON = "application/x-amz-json-1.1"
@@ -423,8 +423,10 @@ def test_without_a_key_it_does_not_start(tmp_path: Path) -> None:
     assert "there is no key to verify requests with" in done.stderr
 
 
-def test_without_signatures_it_says_so_and_pages_are_refused_all_the_same(start: Start) -> None:
-    local = start("--no-signatures")
+def test_without_signatures_it_says_so_and_pages_are_refused_all_the_same(
+    unsigned: LocalAwsProcess,
+) -> None:
+    local = unsigned
     assert "SIGNATURES ARE NOT VERIFIED" in local.log.read_text()
     host = f"Host: 127.0.0.1:{local.port}"
     health = raw(local, f"GET /_localaws/health HTTP/1.1\n{host}")
@@ -544,9 +546,15 @@ def test_the_timeout_of_silent_connections_is_the_documented_one() -> None:
     assert f"has {guard.CHANNEL_TIMEOUT} s for its headers" in manual
 
 
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory, s3_url: str) -> Iterator[LocalAwsProcess]:
+    with tiny_containers(tmp_path_factory.mktemp("short"), s3_url, constants=_SHORT) as process:
+        yield process
+
+
 @pytest.mark.timeout(120)
-def test_a_thousand_half_sent_requests_do_not_silence_it(start: Start) -> None:
-    local = start(constants=_SHORT)
+def test_a_thousand_half_sent_requests_do_not_silence_it(impatient: LocalAwsProcess) -> None:
+    local = impatient
     head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{local.port}\r\n"
     body = f"{head}X-Amz-Target: SageMaker.ListModels\r\n"
     body += claimed().replace("\n", "\r\n") + "\r\nContent-Length: 100\r\n\r\n{"
@@ -571,9 +579,9 @@ def test_a_thousand_half_sent_requests_do_not_silence_it(start: Start) -> None:
             assert all(pool.map(closed, held))
 
 
-def test_a_client_that_keeps_its_connection_need_not_hurry(start: Start) -> None:
+def test_a_client_that_keeps_its_connection_need_not_hurry(impatient: LocalAwsProcess) -> None:
     """boto3 reuses idle connections: those whose last request was signed stay open."""
-    local = start(constants=_SHORT)
+    local = impatient
     body = b"{}"
     request = sign(local, body, X_Amz_Target="SageMaker.ListModels", Content_Type=JSON)
     head = "POST / HTTP/1.1\n" + "\n".join(f"{k}: {v}" for k, v in request.headers.items())

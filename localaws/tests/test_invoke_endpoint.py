@@ -12,6 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from localaws.tests.conftest import Hosting, tiny_containers
 from localaws.tests.servers import KEY, REGION, SECRET, alive, ask, wait_for
 
 
@@ -319,8 +320,6 @@ def test_more_instances_than_the_cap_are_only_said(hosting, name):
 
 
 def test_a_slow_load_is_not_ready_and_goes_on(start, tmp_path):
-    from localaws.tests.conftest import Hosting
-
     hosting = Hosting(start("--invocation-timeout", "1"), "slow-loads")
     hosting.put_model(tmp_path, "slow.tar.gz", load_seconds=3)
     hosting.create("slow")
@@ -348,10 +347,16 @@ def test_without_caching_nothing_stays(hosting, name, tmp_path):
     hosting.delete(name)
 
 
-def test_disk_pressure_deletes_unused_copies(start, tmp_path):
-    from localaws.tests.conftest import Hosting
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory, s3_url):
+    """A localaws whose instances have 1 MB."""
+    folder = tmp_path_factory.mktemp("small-disk")
+    with tiny_containers(folder, s3_url, "--disk-mb", "1") as process:
+        yield process
 
-    hosting = Hosting(start("--disk-mb", "1"), "small-disk")
+
+def test_disk_pressure_deletes_unused_copies(small_disk, tmp_path):
+    hosting = Hosting(small_disk, "small-disk")
     for letter in "abc":
         hosting.put_model(tmp_path, f"{letter}.tar.gz", weights="x" * 400_000)
     hosting.put_model(tmp_path, "huge.tar.gz", weights="x" * 1_100_000)
@@ -365,29 +370,28 @@ def test_disk_pressure_deletes_unused_copies(start, tmp_path):
     assert error["OriginalStatusCode"] == 507
     assert "No room on the instance's disk" in error["OriginalMessage"]
     assert b"b.tar.gz" in hosting.invoke("disk", "b.tar.gz")["Body"]
+    hosting.delete("disk")
 
 
-def test_models_brought_at_the_same_time_share_the_disk(start, tmp_path):
-    from localaws.tests.conftest import Hosting
-
-    hosting = Hosting(start("--disk-mb", "1"), "shared-disk")
+def test_models_brought_at_the_same_time_share_the_disk(small_disk, tmp_path):
+    hosting = Hosting(small_disk, "shared-disk")
     targets = [f"{letter}.tar.gz" for letter in "abcdef"]
     for target in targets:  # any two of them are too much
         hosting.put_model(tmp_path, target, weights="x" * 300_000, more="x" * 300_000)
-    hosting.create("disk")
+    hosting.create("shared")
     over = threading.Event()
     largest = 0
 
     def watch():
         nonlocal largest
         while not over.is_set():
-            largest = max(largest, sum(one["bytes"] for one in models(hosting, "disk").values()))
+            largest = max(largest, sum(one["bytes"] for one in models(hosting, "shared").values()))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         with ThreadPoolExecutor(6) as pool:
-            bodies = list(pool.map(lambda t: hosting.invoke("disk", t)["Body"], targets * 3))
+            bodies = list(pool.map(lambda t: hosting.invoke("shared", t)["Body"], targets * 3))
     finally:
         over.set()
         watcher.join()

@@ -459,13 +459,13 @@ def test_another_region_has_nothing(hosting, name, tmp_path):
     hosting.delete(name)
 
 
-def test_without_signatures_the_region_counts_too(start, name):
-    local = start("--no-signatures")
-    far = local.client("sagemaker", region_name="us-west-2")
-    assert "us-west-2" in refused(lambda: far.describe_endpoint(EndpointName="e"))
-    assert "ap-northeast-2" in refused(
-        lambda: local.client("sagemaker").describe_endpoint(EndpointName="e")
+def test_without_signatures_the_region_counts_too(unsigned):
+    far, near = (
+        unsigned.client("sagemaker", region_name=region)
+        for region in ("us-west-2", "ap-northeast-2")
     )
+    assert "us-west-2" in refused(lambda: far.describe_endpoint(EndpointName="e"))
+    assert "ap-northeast-2" in refused(lambda: near.describe_endpoint(EndpointName="e"))
 
 
 def single(hosting, key, **more):

@@ -161,9 +161,8 @@ def test_s3_is_elsewhere_for_presigned_urls_and_head_requests_too(local):
     assert refused(lambda: s3.list_buckets())[0] == "NotImplemented"
 
 
-def test_without_signatures_s3_is_elsewhere_too(start):
-    process = start("--no-signatures")
+def test_without_signatures_s3_is_elsewhere_too(unsigned):
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{process.url}/bucket/key", timeout=60)
+        urllib.request.urlopen(f"{unsigned.url}/bucket/key", timeout=60)
     assert caught.value.code == 501
     assert b"AWS_ENDPOINT_URL_S3" in caught.value.read()

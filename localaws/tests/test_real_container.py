@@ -4,15 +4,19 @@ What passes between a caller and a container is in test_runtime.py, what the con
 its own tests; here is what only both together can show: loads beside calls, and deaths.
 """
 
+import contextlib
 import json
 import os
 import signal
+import stat
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from localaws.container_client import ContainerClient
 from localaws.tests.conftest import Hosting
 from localaws.tests.processes import descendants, model_hosts, model_workers
 from localaws.tests.servers import REAL, alive, wait_for
@@ -67,6 +71,21 @@ def test_life_and_deaths_of_a_real_container(hosting, picture, tmp_path):
     assert f'mme_model_calls_total{{{label},target_model="m0.tar.gz"}} 2' in told
     assert f'mme_model_cold_calls_total{{{label},target_model="m0.tar.gz"}} 1' in told
     assert f"mme_models_loaded{{{label}}} 1" in told
+
+    # Any local user, and any page that guesses a port, could order a container at a port.
+    pids = descendants(one["pid"])
+    assert len(pids) >= 3
+    assert [port for pid in pids for port in ports_of(pid)] == []
+    assert stat.S_IMODE(Path(one["address"]).parent.stat().st_mode) == 0o700
+    assert len(one["address"]) <= 107
+
+    # It loads nothing but its instance's models.
+    client = ContainerClient(one["address"])
+    for url in ("http://127.0.0.1:9/evil.mar", "/opt/ml/models/x", str(tmp_path), "/etc"):
+        refused = client.load("x", url, 30)
+        assert refused.status == 400
+        assert "must be the path of a folder below" in refused.message
+    client.close()
 
     # While one model is being loaded, here for as long as its host is stopped, calls of the other
     # go on, whichever connection they take.
@@ -124,3 +143,17 @@ def test_life_and_deaths_of_a_real_container(hosting, picture, tmp_path):
     hosting.delete("real")
     assert not any(map(alive, everything))
     assert not list((hosting.process.data / "instances").iterdir())
+
+
+def ports_of(pid: int) -> list[str]:
+    """The TCP sockets that a process listens at."""
+    inodes = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            inodes.add(os.readlink(entry))
+    lines = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return [line[1] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in inodes]

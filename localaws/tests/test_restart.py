@@ -76,7 +76,7 @@ def _roll_back(serving):
 
 
 def test_what_was_under_way_is_finished(start, tmp_path, name):
-    slow = ("--create-seconds", "2", "--delete-seconds", "2")
+    slow = ("--create-seconds", "2", "--delete-seconds", "5")  # longer than a start takes
     hosting = Hosting(start(*slow), "under-way")
     hosting.create("new", wait=False)
     hosting.process.kill()

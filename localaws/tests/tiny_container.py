@@ -13,12 +13,11 @@ something and end at once).
 import json
 import os
 import signal
-import socket
 import socketserver
 import sys
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 
 models: dict[str, Path] = {}
@@ -54,28 +53,37 @@ def metrics() -> str:
     return "\n".join(lines) + "\n"
 
 
-class Server(ThreadingHTTPServer):
-    """Listens at a Unix socket."""
-
-    address_family = socket.AF_UNIX
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)
 
+class Handler(socketserver.StreamRequestHandler):
+    """HTTP as far as localaws speaks it. http.server takes longer to import than all the rest."""
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    def handle(self) -> None:
+        while self.request_line():
+            self.headers = dict(self.header_lines())
+            {"GET": self.do_GET, "POST": self.do_POST, "DELETE": self.do_DELETE}[self.method]()
+
+    def request_line(self) -> bool:
+        self.line = self.rfile.readline(65536).decode("latin-1").rstrip()
+        self.method, _, rest = self.line.partition(" ")
+        self.path = rest.partition(" ")[0]
+        return bool(self.line)
+
+    def header_lines(self) -> Iterator[tuple[str, str]]:
+        while line := self.rfile.readline(65536).decode("latin-1").strip():
+            name, _, value = line.partition(":")
+            yield name.lower(), value.strip()
 
     def reply(self, status: int, body: object, **headers: str) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
+        head = f"HTTP/1.1 {status} Tiny\r\nContent-Length: {len(data)}\r\n"
         for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+            head += f"{name.replace('_', '-')}: {value}\r\n"
+        print(f'tiny "{self.line}" {status} -', flush=True)
+        self.wfile.write(f"{head}\r\n".encode() + data)
 
     def error(self, status: int, message: str) -> None:
         self.reply(status, {"code": status, "type": "Tiny", "message": message})
@@ -109,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(200, {})
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
         if self.path == "/models":
             self.load(json.loads(body))
         else:
@@ -148,7 +156,7 @@ class Handler(BaseHTTPRequestHandler):
             self.error(404, "not loaded")
             return
         time.sleep(number(folder, "invoke_seconds"))
-        target = self.headers.get("X-Amzn-SageMaker-Target-Model", "")
+        target = self.headers.get("x-amzn-sagemaker-target-model", "")
         with lock:
             calls[target] = calls.get(target, 0) + 1
         if body == b"die":
@@ -161,14 +169,14 @@ class Handler(BaseHTTPRequestHandler):
         answer = {
             "answer": (folder / "answer").read_text(),
             "bytes": len(body),
-            "accept": self.headers.get("Accept"),
-            "content_type": self.headers.get("Content-Type"),
-            "target": self.headers.get("X-Amzn-SageMaker-Target-Model"),
+            "accept": self.headers.get("accept"),
+            "content_type": self.headers.get("content-type"),
+            "target": self.headers.get("x-amzn-sagemaker-target-model"),
             "environment": {
                 k: v for k, v in os.environ.items() if k.startswith(("AWS", "SAGEMAKER_TINY"))
             },
         }
-        attributes = self.headers.get("X-Amzn-SageMaker-Custom-Attributes", "none")
+        attributes = self.headers.get("x-amzn-sagemaker-custom-attributes", "none")
         self.reply(
             200,
             answer,
@@ -176,15 +184,12 @@ class Handler(BaseHTTPRequestHandler):
             X_Amzn_SageMaker_Custom_Attributes=f"seen={attributes}",
         )
 
-    def log_message(self, format: str, *args: object) -> None:
-        print("tiny", format % args, flush=True)
-
 
 def main() -> None:
     if os.environ.get("SAGEMAKER_TINY_EXIT"):
         print("tiny cannot go on: the cat sat on the keyboard", flush=True)
         sys.exit(3)
-    server = Server(os.environ["MME_BIND_SOCKET"], Handler)  # type: ignore[arg-type]
+    server = Server(os.environ["MME_BIND_SOCKET"], Handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     parent = os.getppid()
 
