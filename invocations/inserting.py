@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, models
+from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import DatabaseDefault
 
 
@@ -19,6 +20,8 @@ def insert(rows: Sequence[models.Model], *, key: str = "", update: Sequence[str]
         return
     meta = rows[0]._meta
     fields = [each for each in meta.local_concrete_fields if not each.primary_key]
+    # The connection itself: `django.db.connection` finds it anew for each value.
+    connection = transaction.get_connection()
     name = connection.ops.quote_name
     columns = ", ".join(name(str(each.column)) for each in fields)
     places = ", ".join("%s" for _ in fields)
@@ -27,12 +30,12 @@ def insert(rows: Sequence[models.Model], *, key: str = "", update: Sequence[str]
     if key:
         changes = ", ".join(f"{name(one)} = EXCLUDED.{name(one)}" for one in update)
         statement += f" ON CONFLICT ({name(key)}) DO UPDATE SET {changes}"
-    values = [[_stored(each, row) for each in fields] for row in rows]
+    values = [[_stored(each, row, connection) for each in fields] for row in rows]
     with connection.cursor() as cursor:
         cursor.executemany(statement, values)
 
 
-def _stored(field: Any, row: models.Model) -> Any:
+def _stored(field: Any, row: models.Model, connection: BaseDatabaseWrapper) -> Any:
     value = field.pre_save(row, add=True)
     if isinstance(value, DatabaseDefault):  # nobody has set it
         value = field.db_default

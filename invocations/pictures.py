@@ -4,7 +4,7 @@ import hashlib
 import io
 import math
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, BinaryIO
 
@@ -80,7 +80,7 @@ class SentAs:
 
     def as_json(self) -> dict[str, Any]:
         """As a row stores it."""
-        return asdict(self)
+        return dict(vars(self))  # asdict() copies what no value has, for each call
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as StillRunning
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
@@ -176,10 +176,15 @@ def call(
     if not _places().acquire(timeout=_PLACE_WAIT_S):
         raise _too_many()
     try:
-        made = replace(
-            _begin(
-                endpoint, version, payload, actor, accept, own_bytes, asked=asked, variant=variant
-            ),
+        made = _begin(
+            endpoint,
+            version,
+            payload,
+            actor,
+            accept,
+            own_bytes,
+            asked=asked,
+            variant=variant,
             custom_attributes=custom_attributes,
         )
         try:
@@ -276,6 +281,7 @@ def _begin(
     asked: str = "",
     variant: str = "",
     warming: bool = False,
+    custom_attributes: str = "",
 ) -> _Call:
     """A call that is to be made at once, in the journal; raises CallRefused."""
     check_possible(endpoint, version, variant)
@@ -313,6 +319,7 @@ def _begin(
         own_bytes,
         Outcome(),
         variant,
+        custom_attributes,
     )
 
 

@@ -68,8 +68,8 @@ def call_processes(text: str) -> int:
     """How many; ``auto`` is one, and two with four processors or more.
 
     A second one has its own copy of all that a call touches. Where it shares two processors with
-    the model and all other programs, each call takes a sixth more of the web server's time then,
-    most of it to wait for memory.
+    the model and all other programs, each call takes a tenth to a sixth more of the web server's
+    time then, most of it to wait for memory.
     """
     if text != "auto":
         return int(text)
