@@ -33,8 +33,9 @@ from notices import sending
 from tests import api_hooks
 from tests.rules import rows as rows_of
 
-#: Requests to each operation, by each role, valid and not: some 10 s each in `make test`.
-EXAMPLES = int(os.environ.get("MME_API_EXAMPLES", "4"))
+#: Requests to each operation, by each role, valid and not: in `make test` some 10 s of a processor
+#: for each role, besides 4 s of sequences.
+EXAMPLES = int(os.environ.get("MME_API_EXAMPLES", "2"))
 #: Of sequences that many in each run: few steps follow a link.
 SEQUENCES = max(10, EXAMPLES)
 SEED = int(os.environ.get("MME_API_SEED", "1"))
