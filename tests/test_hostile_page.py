@@ -73,7 +73,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     (folder / "index.html").write_text("<!doctype html><title>A page</title>")
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield server.server_port
         server.shutdown()
@@ -206,7 +206,7 @@ def test_the_browser_of_these_tests_can_do_it_where_nothing_stands_in_its_way(
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Open) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         page = browser.new_page()
         page.goto(f"http://evil.example:{site}/index.html")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from client.tests.fake_portal import FakePortal, fake_portal
+from mme_client import transport
 from mmeportal.tests.web_server import WebServer
 
 CLIENT = Path(__file__).parents[1]
@@ -53,6 +54,12 @@ def _no_login_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retries come at once, but where the portal says when (Retry-After)."""
+    monkeypatch.setattr(transport, "_FIRST_PAUSE_S", 0.002)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def fake_portal(tls: ssl.SSLContext | None = None) -> Iterator[FakePortal]:
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     portal.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
     thread.start()
     try:
         yield portal

@@ -12,16 +12,11 @@ from pathlib import Path
 import pytest
 
 from client.tests.fake_portal import EXAMPLES, FakePortal, Request, Says, fake_portal, problem
-from mme_client import MmeError, Portal, ProblemError, TimedOut, Unreachable, transport
+from mme_client import MmeError, Portal, ProblemError, TimedOut, Unreachable
 
 ME = Says(document={"name": "somebody", "role": "viewer"})
 CALL = Says(document=EXAMPLES["invocations_get"]["200"])
 MODEL = EXAMPLES["invocations_get"]["200"]["model"]
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_FIRST_PAUSE_S", 0.01)
 
 
 @pytest.mark.parametrize(

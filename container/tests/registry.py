@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
 def registry(folder: Path, user: str, password: str) -> Iterator[Registry]:
     """One that serves until the block ends."""
     serving = Registry(folder, user, password)
-    thread = threading.Thread(target=serving.serve_forever)
+    thread = threading.Thread(target=serving.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield serving

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core import aws, pace
 from core.pace import TokenBucket
@@ -73,7 +75,8 @@ def test_without_redis_each_process_has_its_own_and_says_so_once(
 
     def connect() -> redis.Redis:
         asked.append(clock.now)
-        return redis.Redis(port=9, socket_connect_timeout=0.1)
+        retry = Retry(NoBackoff(), 0)  # its own takes seconds
+        return redis.Redis(port=9, socket_connect_timeout=0.1, retry=retry)
 
     one = TokenBucket("test", lambda: RATE, connect, clock)
     other = TokenBucket("test", lambda: RATE, connect, clock)

@@ -52,7 +52,7 @@ def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     url = f"http://127.0.0.1:{server.server_address[1]}"
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
     aws.sagemaker.cache_clear()
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield _NoEndpoint.asked
     server.shutdown()

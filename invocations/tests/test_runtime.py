@@ -72,7 +72,7 @@ def stub(monkeypatch):
         kind.server, kind.url = server, f"http://127.0.0.1:{server.server_port}"
         monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", kind.url)
         aws.sagemaker_runtime.cache_clear()
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield kind
         aws.sagemaker_runtime().close()

@@ -531,7 +531,7 @@ class StoreWithoutRights(BaseHTTPRequestHandler):
 
 def test_an_archive_that_may_not_be_read(start, name):
     with ThreadingHTTPServer(("127.0.0.1", 0), StoreWithoutRights) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             local = start(s3=f"http://127.0.0.1:{server.server_port}")
             sagemaker = local.client("sagemaker")

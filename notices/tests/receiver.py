@@ -84,7 +84,7 @@ def receiving(host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> Ite
         port = server.server_address[1]
         scheme = "https" if tls else "http"
         receiver.url = f"{scheme}://{host}:{port}/hook?of=portal"
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.005,), daemon=True)
         thread.start()
         try:
             yield receiver
