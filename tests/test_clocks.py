@@ -42,6 +42,7 @@ _OF_THE_HOST = {
 }
 
 
+@pytest.mark.not_quick
 def test_nothing_else_of_the_portal_asks_its_hosts_clock() -> None:
     found = {
         (str(path.relative_to(ROOT)), use)

@@ -172,6 +172,7 @@ def commands() -> Iterator[tuple[Path, ast.Module]]:
             yield path, tree
 
 
+@pytest.mark.not_quick
 def test_every_program_that_starts_servers_is_run_so() -> None:
     found = {path.name: "ending.run(main)" in ast.unparse(tree) for path, tree in commands()}
     assert {"localaws.py", "container.py", "threads.py", "web.py", "soak.py"} <= set(found)

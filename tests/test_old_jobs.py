@@ -60,6 +60,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, ...]]]:
     return sent
 
 
+@pytest.mark.not_quick
 def test_advance_takes_a_step(endpoint: Endpoint, sent: list[Any]) -> None:
     from endpoints.models import Resource
 

@@ -70,6 +70,7 @@ def test_where_another_admin_is_active_a_demoted_one_stays_demoted(db: None) -> 
     assert not User.objects.get(username="admin").is_superuser
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db(transaction=True)
 def test_starts_on_several_machines_at_the_same_time_make_one(
     capsys: pytest.CaptureFixture[str],

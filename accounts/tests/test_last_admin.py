@@ -61,6 +61,7 @@ def _same(user: User) -> bool:
     return now is not None and now.is_active and now.is_superuser and now.has_usable_password()
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("field", ["is_superuser", "is_active"])
 def test_the_last_admin_cannot_demote_or_deactivate_itself(root: User, field: str) -> None:
     client = _client(root)
@@ -70,6 +71,7 @@ def test_the_last_admin_cannot_demote_or_deactivate_itself(root: User, field: st
     assert not Event.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_djangos_admin_deletes_nobody(root: User, other: User) -> None:
     client = _client(root)
     before = User.objects.count()
@@ -173,6 +175,7 @@ def test_two_admins_who_demote_each_other_at_the_same_time_leave_one() -> None:
         User.objects.update(is_superuser=True)
 
 
+@pytest.mark.not_quick
 def test_roles_cannot_be_changed_away_under_their_users(root: User) -> None:
     client = _client(root)
     group = Group.objects.get(name="admin")

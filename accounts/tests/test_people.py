@@ -53,6 +53,7 @@ def _invite(admin: Client, name: str = "ada", **more: str) -> str:
     return _link(answer.content.decode())
 
 
+@pytest.mark.not_quick
 def test_an_invited_person_chooses_a_password_once_and_logs_in(admin: Client) -> None:
     path = _invite(admin)
     user = User.objects.get(username="ada")
@@ -92,6 +93,7 @@ def test_a_taken_name_and_a_wrong_mail_are_told_by_the_field(admin: Client, vera
     assert User.objects.count() == 2
 
 
+@pytest.mark.not_quick
 def test_of_two_who_use_a_link_at_once_one_sets_the_password(
     transactional_db: None, user_in: Callable[[str], Any]
 ) -> None:
@@ -117,6 +119,7 @@ def test_of_two_who_use_a_link_at_once_one_sets_the_password(
     assert User.objects.get(username="ada").check_password(password)
 
 
+@pytest.mark.not_quick
 def test_a_reset_keeps_the_password_until_it_is_used_and_ends_sessions_then(
     admin: Client, vera: User, client_of: Callable[[str], Client]
 ) -> None:
@@ -195,6 +198,7 @@ def test_a_link_that_ended_does_nothing(admin: Client, vera: User, how: str) -> 
     assert not vera.check_password(GOOD)
 
 
+@pytest.mark.not_quick
 def test_role_and_deactivation(admin: Client, vera: User) -> None:
     session = Client()
     session.force_login(vera)
@@ -212,6 +216,7 @@ def test_role_and_deactivation(admin: Client, vera: User) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_the_last_admin_and_oneself_stay(admin: Client) -> None:
     own = User.objects.get(username="admin-user")
     for path, data in ((f"/people/{own.pk}/active/", {"active": "0"}),
@@ -235,6 +240,7 @@ def test_an_admin_changes_no_superuser(admin: Client, what: str) -> None:
     assert not PasswordLink.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_the_list_is_searched_filtered_and_sorted(admin: Client, vera: User) -> None:
     _invite(admin, "ada", email="ada@example.com")
 
@@ -306,6 +312,7 @@ def test_djangos_admin_is_there_by_a_setting_alone(settings: Any, there: bool) -
     assert resolve("/admin/")
 
 
+@pytest.mark.not_quick
 def test_a_changed_password_is_confirmed(vera: User) -> None:
     vera.set_password(GOOD)
     vera.save()
@@ -345,6 +352,7 @@ def _details(**more: str) -> dict[str, str]:
     return {"username": "vera", "full_name": "김 베라", "email": "vera@example.com", **more}
 
 
+@pytest.mark.not_quick
 def test_a_person_gets_another_name_and_mail(admin: Client, vera: User) -> None:
     answer = admin.post(f"/people/{vera.pk}/details/", _details(), follow=True)
     page = answer.content.decode()
@@ -364,6 +372,7 @@ def test_a_person_gets_another_name_and_mail(admin: Client, vera: User) -> None:
         assert "이름(전체), 메일 주소" in changed.sentence
 
 
+@pytest.mark.not_quick
 def test_a_name_that_is_taken_or_not_valid_is_refused_at_its_field(
     admin: Client, vera: User
 ) -> None:
@@ -375,6 +384,7 @@ def test_a_name_that_is_taken_or_not_valid_is_refused_at_its_field(
     assert vera.username == "viewer-user"
 
 
+@pytest.mark.not_quick
 def test_an_open_invitation_is_withdrawn_and_the_name_is_free_again(admin: Client) -> None:
     path = _invite(admin)
     user = User.objects.get(username="ada")
@@ -394,6 +404,7 @@ def test_an_account_that_was_used_is_not_withdrawn(admin: Client, vera: User) ->
     assert User.objects.filter(pk=vera.pk).exists()
 
 
+@pytest.mark.not_quick
 def test_only_a_superuser_makes_or_unmakes_a_superuser(
     admin: Client, vera: User, django_user_model: Any
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_group_that_a_store_names_is_not_deleted(
     assert "group.deleted" not in _told()
 
 
+@pytest.mark.not_quick
 def test_a_group_by_the_pages(ann: str, client_of: Callable[[str], Client]) -> None:
     client = client_of("admin")
     assert client.post(PAGE, {"name": "team-a"}).status_code == 302

@@ -99,6 +99,7 @@ def test_a_preference_goes_before_cookie_and_browser(reader: Client) -> None:
     assert answer.headers["Content-Language"] == "ko"
 
 
+@pytest.mark.not_quick
 def test_preferences_are_saved_and_confirmed_in_the_new_language(reader: Client) -> None:
     sent = {"language": "ko", "time_zone": "Asia/Seoul"}
     answer = reader.post("/preferences/", sent, follow=True)

@@ -30,6 +30,7 @@ def _logged_in(client: Client) -> bool:
     return client.get("/password/").status_code == 200
 
 
+@pytest.mark.not_quick
 def test_other_sessions_end_at_a_change_of_the_own_password(sessions: list[Client]) -> None:
     form = {
         "old_password": PASSWORD,
@@ -48,6 +49,7 @@ def test_all_sessions_end_where_a_superuser_sets_the_password(
     assert [_logged_in(client) for client in sessions] == [False, False]
 
 
+@pytest.mark.not_quick
 def test_sessions_that_ended_with_the_account_do_not_come_back_with_it(
     ada: User, sessions: list[Client], client_of: Callable[[str], Any]
 ) -> None:

@@ -72,6 +72,7 @@ def test_100_wrong_passwords_at_the_same_time_are_five(log_in: LogIn, looked_at:
     assert log_in("ada").status_code == 429
 
 
+@pytest.mark.not_quick
 def test_a_pause_of_one_name_and_address_hurts_no_other_name_and_no_other_address(
     ada: User, log_in: LogIn
 ) -> None:
@@ -125,6 +126,7 @@ def test_the_answer_during_a_pause_says_when_to_try_again(ada: User, log_in: Log
     assert 'class="brand"' in page
 
 
+@pytest.mark.not_quick
 def test_a_pause_ends_when_it_was_said_to_end_whatever_was_tried_meanwhile(
     ada: User, log_in: LogIn
 ) -> None:
@@ -155,6 +157,7 @@ def test_spellings_of_a_name_are_one_name(ada: User, log_in: LogIn, variants: li
     assert log_in("ada").status_code == 429
 
 
+@pytest.mark.not_quick
 def test_addresses_of_one_ipv6_network_are_one_address(ada: User, log_in: LogIn) -> None:
     statuses = [
         log_in("ada", "wrong", address=f"2001:db8:1:2::{number:x}").status_code
@@ -164,6 +167,7 @@ def test_addresses_of_one_ipv6_network_are_one_address(ada: User, log_in: LogIn)
     assert log_in("ada", address="2001:db8:1:3::1").status_code == 302
 
 
+@pytest.mark.not_quick
 def test_a_client_that_changes_its_user_agent_makes_no_more_attempts_and_no_more_rows(
     ada: User, log_in: LogIn
 ) -> None:
@@ -243,6 +247,7 @@ def test_unknown_and_inactive_users_get_the_same_answer_after_the_same_work(
     assert all(other == seen[0] for other in seen), [entry[1:] for entry in seen]
 
 
+@pytest.mark.not_quick
 def test_a_pause_tells_neither_whether_there_is_such_a_user_nor_whether_the_password_was_right(
     ada: User, log_in: LogIn, hashed: list[int]
 ) -> None:
@@ -290,6 +295,7 @@ def _change(client: Client, old: str, **extra: Any) -> Any:
     return client.post("/password/", form, **extra)
 
 
+@pytest.mark.not_quick
 def test_the_old_password_cannot_be_guessed_in_a_session_that_was_left_open(ada: User) -> None:
     client = Client()
     client.force_login(ada)
@@ -308,6 +314,7 @@ def test_djangos_admin_has_no_password_form_of_its_own(client_of: Callable[[str]
     assert answer.headers["Location"] == "/password/"
 
 
+@pytest.mark.not_quick
 def test_the_wrong_old_password_counts_for_the_log_in_too(ada: User, log_in: LogIn) -> None:
     client = Client()
     client.force_login(ada)
@@ -319,6 +326,7 @@ def test_the_wrong_old_password_counts_for_the_log_in_too(ada: User, log_in: Log
 # --- unlock ----------------------------------------------------------------------------------
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("which", [["ada"], ["ADA"], ["192.0.2.1"], ["--all"]])
 def test_unlock_ends_a_pause(ada: User, log_in: LogIn, which: list[str]) -> None:
     _lock(log_in)
@@ -339,6 +347,7 @@ def test_unlock_wants_to_know_what(db: None, which: list[str]) -> None:
         call_command("unlock", *which)
 
 
+@pytest.mark.not_quick
 def test_axes_own_command_resets_too(ada: User, log_in: LogIn) -> None:
     _lock(log_in)
     call_command("axes_reset_username", "ada")
@@ -348,6 +357,7 @@ def test_axes_own_command_resets_too(ada: User, log_in: LogIn) -> None:
 # --- the page, and what it costs ------------------------------------------------------------
 
 
+@pytest.mark.not_quick
 def test_a_wrong_password_is_said_and_who_is_logged_in_notices_nothing_of_a_pause(
     ada: User, log_in: LogIn
 ) -> None:

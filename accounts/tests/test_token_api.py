@@ -116,6 +116,7 @@ def test_a_token_makes_tokens_with_no_more_than_it_has(user_in: UserIn) -> None:
     assert child.made_with == api.token
 
 
+@pytest.mark.not_quick
 def test_a_list_is_paged_and_narrowed_by_state(user_in: UserIn) -> None:
     user = user_in("viewer")
     made = [tokens.make(user=user, name=f"n{n}", scopes=["read"])[0] for n in range(3)]
@@ -132,6 +133,7 @@ def test_a_list_is_paged_and_narrowed_by_state(user_in: UserIn) -> None:
     assert api.ask("GET", f"{PATH}?of=me")[0] == 422
 
 
+@pytest.mark.not_quick
 def test_a_token_revokes_itself_and_what_has_no_more_scopes(user_in: UserIn) -> None:
     user = user_in("operator")
     strong, _ = tokens.make(user=user, name="strong", scopes=["read", "operate"])

@@ -20,6 +20,7 @@ def _text(answer: Any) -> str:
     return html.unescape(answer.content.decode())
 
 
+@pytest.mark.not_quick
 def test_a_new_token_is_shown_once_with_how_to_use_it(client_of: ClientOf) -> None:
     client = client_of("viewer")
     assert "You have no tokens" in _text(client.get("/tokens/"))
@@ -81,6 +82,7 @@ def test_mme_login_fills_in_the_name(client_of: ClientOf) -> None:
     assert 'value="mme on ada"' in page
 
 
+@pytest.mark.not_quick
 def test_one_click_revokes_ones_own_and_no_other(client_of: ClientOf) -> None:
     client = client_of("operator")
     owner = User.objects.get()
@@ -95,6 +97,7 @@ def test_one_click_revokes_ones_own_and_no_other(client_of: ClientOf) -> None:
     assert Client().get("/api/v1/me", headers=headers).status_code == 401
 
 
+@pytest.mark.not_quick
 def test_an_admin_sees_and_revokes_a_persons_tokens(client_of: ClientOf) -> None:
     admin = client_of("admin")
     assert client_of("viewer").get("/people/1/").status_code == 403
@@ -109,6 +112,7 @@ def test_an_admin_sees_and_revokes_a_persons_tokens(client_of: ClientOf) -> None
     assert token.revoked_at is not None
 
 
+@pytest.mark.not_quick
 def test_only_a_superuser_revokes_a_superusers_token(client_of: ClientOf) -> None:
     root = User.objects.create_superuser("root")
     token, _ = tokens.make(user=root, name="of root", scopes=["admin"])

@@ -182,6 +182,7 @@ def test_a_token_narrows_what_its_owner_may(user_in: UserIn) -> None:
     assert json.loads(answer.content)["scopes"] == ["read", "upload"]
 
 
+@pytest.mark.not_quick
 def test_a_change_of_role_counts_within_a_second(
     user_in: UserIn, vera: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +249,7 @@ def test_what_is_kept_in_the_process_ends_with_the_token(
     assert 1000.0 < found.until <= 1000.4
 
 
+@pytest.mark.not_quick
 def test_a_revoked_token_ends_at_once_with_those_that_it_made(
     vera: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +340,7 @@ def test_a_token_is_read_once_a_second(vera: User) -> None:
     assert (new, len(asked.captured_queries)) == (False, 0)
 
 
+@pytest.mark.not_quick
 def test_the_memory_is_bounded_and_keeps_no_wrong_tokens(vera: User) -> None:
     cache = token_auth.Cache(most=3)
     for _ in range(5):
@@ -360,6 +363,7 @@ def test_requests_of_one_second_share_no_user(vera: User) -> None:
 # --- wrong tokens ------------------------------------------------------------------------------
 
 
+@pytest.mark.not_quick
 def test_wrong_tokens_are_counted_by_address_and_keep_nobody_else_out(
     vera: User, settings: Any
 ) -> None:
@@ -383,6 +387,7 @@ def test_wrong_tokens_are_counted_by_address_and_keep_nobody_else_out(
 # --- the last use ------------------------------------------------------------------------------
 
 
+@pytest.mark.not_quick
 def test_the_last_use_is_written_once_a_minute_beside_the_call(
     transactional_db: None, user_in: UserIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

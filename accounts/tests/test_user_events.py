@@ -79,6 +79,7 @@ def test_each_change_of_a_user_in_djangos_admin_is_told(boss: Client) -> None:
     ]
 
 
+@pytest.mark.not_quick
 def test_a_form_that_changes_nothing_and_one_that_is_refused_tell_nothing(
     boss: Client, ada: User
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_deleted_user_is_told(ada: User) -> None:
     assert _sentences() == ["Deleted the user ada."]
 
 
+@pytest.mark.not_quick
 def test_superusers_and_single_permissions_are_told(db: None, ada: User) -> None:
     root = User.objects.create_superuser("root", password=PASSWORD)
     client = Client()
@@ -122,6 +124,7 @@ def test_the_own_password_is_told(ada: User) -> None:
     assert _told() == [("ada", "Changed their own password; other sessions of ada ended.")]
 
 
+@pytest.mark.not_quick
 def test_commands_are_told_as_by_nobody(
     db: None, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,6 +208,7 @@ def test_each_failure_and_the_pause_are_told(
     assert written[-1] == "'ada' logged in from 192.0.2.1."
 
 
+@pytest.mark.not_quick
 def test_a_password_that_was_typed_as_the_name_is_stored_nowhere(
     ada: User, log_in: LogIn, lines: Callable[[], list[str]]
 ) -> None:
@@ -251,6 +255,7 @@ def test_a_flood_from_many_addresses_does_not_fill_the_log_of_events(
     assert told[11].startswith("Paused log-ins of ada")
 
 
+@pytest.mark.not_quick
 def test_events_about_people_are_for_those_who_manage_them(
     ada: User, log_in: LogIn, boss: Client, user_in: Callable[[str], Any]
 ) -> None:

@@ -72,6 +72,7 @@ def told(db: None) -> Event:
         return record(subject=redaction.Log(), **TOLD)
 
 
+@pytest.mark.not_quick
 def test_addresses_are_for_who_may_see_users(
     told: Event, client_of: Callable[[str], Client], user_in: Callable[[str], User]
 ) -> None:

@@ -69,6 +69,7 @@ def test_it_is_found_and_taken_out_wherever_it_stands(admin: User, version: Vers
     assert Event.objects.filter(action="log.redacted").count() == 1
 
 
+@pytest.mark.not_quick
 def test_case_and_the_way_letters_are_composed_do_not_matter(admin: User, db: None) -> None:
     make_model("a", 1, note="Ask ANNA and Jo\u0308rg")
     redaction.redact(text="anna", actor=admin)
@@ -192,6 +193,7 @@ def test_the_page_says_where_it_is_and_takes_it_out_after_the_word_was_typed(
     assert "example.org" not in Version.objects.get().note
 
 
+@pytest.mark.not_quick
 def test_the_api_plans_and_redacts_for_admins(
     user_in: Callable[[str], User], version: Version
 ) -> None:

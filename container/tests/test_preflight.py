@@ -374,6 +374,7 @@ def _tar(files: dict[str, bytes], *, ended: bool) -> bytes:
     return out.getvalue() if ended else out.getvalue()[:end]
 
 
+@pytest.mark.not_quick
 def test_what_hides_in_a_second_gzip_stream_is_validated_too(tmp_path: Path) -> None:
     """A gzip file may be several streams in a row, and each instance unpacks all of them."""
     hidden = gzip.compress(_tar({"zeros.bin": bytes(40 * MEGABYTE)}, ended=True))
@@ -410,6 +411,7 @@ def test_what_lies_beside_a_network_today_is_taken(tmp_path: Path) -> None:
         assert kept >= set(NETWORK)
 
 
+@pytest.mark.not_quick
 def test_weights_that_the_network_does_not_use_are_no_way_round(tmp_path: Path) -> None:
     count = 8 * MEGABYTE
     params = params_bytes({"arg:fc_weight": ((2, 192), [0.0] * 384), "arg:nothing": ((1,), [0.0])})

@@ -78,6 +78,7 @@ def test_a_wrong_configuration_is_logged_and_ends_nothing(
         aws.s3()
 
 
+@pytest.mark.not_quick
 def test_clients_without_credentials_are_not_kept(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

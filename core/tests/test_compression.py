@@ -24,6 +24,7 @@ def _body(response: Any) -> bytes:
     return b"".join(response) if response.streaming else bytes(response.content)
 
 
+@pytest.mark.not_quick
 def test_a_page_is_compressed_for_who_takes_it(client: Client) -> None:
     plain, packed = client.get("/"), client.get("/", headers=GZIP)
     assert not plain.has_header("Content-Encoding")
@@ -62,6 +63,7 @@ def test_a_static_file_is_compressed_and_known_by_its_date(path: str) -> None:
     assert client.get(url, headers=GZIP | {"If-Modified-Since": since}).status_code == 304
 
 
+@pytest.mark.not_quick
 def test_parts_heads_json_and_downloads_are_as_they_were(client: Client) -> None:
     url = f"/{settings.STATIC_URL.strip('/')}/portal.css"
     part = client.get(url, headers=GZIP | {"Range": "bytes=0-99"})
@@ -77,6 +79,7 @@ def test_parts_heads_json_and_downloads_are_as_they_were(client: Client) -> None
         assert not response.has_header("Content-Encoding"), response
 
 
+@pytest.mark.not_quick
 def test_the_first_page_is_light_as_it_is_sent(client: Client) -> None:
     page = client.get("/", headers=GZIP)
     html = gzip.decompress(page.content).decode()

@@ -87,6 +87,7 @@ def test_a_minute_ago_is_just_now() -> None:
     assert "just now" in _rendered("{% when at %}", at=timezone.now() - timedelta(seconds=30))
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(("language", "sentence"), [("en", "%s ago"), ("ko", "%s 전")])
 @drawn(deadline=None)  # else a busy machine fails it
 @given(

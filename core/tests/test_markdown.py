@@ -108,6 +108,7 @@ def test_a_list_shows_the_first_paragraph_as_text(text: str, line: str) -> None:
     assert markdown.line(text) == line
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     "part", ["[", "![", "> ", "`a", "- ", "[a](<", "_*", "](", "&", "a\\\n", "[x]: y\n", "![](a)"]
 )

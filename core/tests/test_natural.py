@@ -33,11 +33,13 @@ def test_the_database_has_the_same_order_both_ways(db: None) -> None:
 class TheDatabasesKey(TestCase):
     """The key that the database makes is that of Python, so that lists of both are alike."""
 
+    @pytest.mark.not_quick
     @settings(deadline=None)  # else a busy machine fails it
     @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=80))
     def test_of_any_name(self, name: str) -> None:
         self._assert_same(name)
 
+    @pytest.mark.not_quick
     @settings(deadline=None)  # else a busy machine fails it
     @given(st.text("aZ0129_-.", max_size=80))
     def test_of_names_with_many_numbers(self, name: str) -> None:

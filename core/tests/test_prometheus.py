@@ -65,6 +65,7 @@ def redis_with(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return make
 
 
+@pytest.mark.not_quick
 def test_a_request_counts_by_the_name_of_its_page(client_of: Callable[[str], Client]) -> None:
     client = client_of(roles.VIEWER)
     ways = {"method": "GET", "page": "models_catalog:list", "status": "200"}

@@ -302,6 +302,7 @@ def test_what_is_no_refusal_stays_what_it_is(
     assert error.todo == ""
 
 
+@pytest.mark.not_quick
 def test_through_a_real_client() -> None:
     client = aws.sagemaker()
     with Stubber(client) as stub:
@@ -342,6 +343,7 @@ def test_credentials_that_cannot_be_fetched_have_their_advice() -> None:
     assert "timed out" in str(caught.value)
 
 
+@pytest.mark.not_quick
 def test_nothing_is_read_again_for_a_right_that_is_missing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

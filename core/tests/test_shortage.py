@@ -130,6 +130,7 @@ def test_what_fails_before_the_view_is_503_too(
     assert "The database does not answer." in answer.content.decode()
 
 
+@pytest.mark.not_quick
 @ONLY_SQLITE
 def test_a_full_database_is_507_and_nothing_is_half_written(
     client_of: Callable[[str], Client], transactional_db: None

@@ -110,6 +110,7 @@ def test_it_asks_redis(client: "redis.Redis", monkeypatch: pytest.MonkeyPatch): 
     assert worker_watch.look() == NO_REDIS
 
 
+@pytest.mark.not_quick
 def test_pages_show_it_to_who_is_logged_in(client_of: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("core.context.WATCH.problem", lambda: NO_WORKER)
     assert str(NO_WORKER) in client_of("viewer").get("/").content.decode()

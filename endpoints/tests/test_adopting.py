@@ -34,6 +34,7 @@ def _why(name: str = "demo", kind: str = "endpoint") -> str:
     return " ".join(refused.value.messages)
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("tags", [None, {}])
 def test_it_serves_on_and_is_torn_down_with_all_it_uses(
     account: Account, look: Any, settle: Step, tags: Any
@@ -61,6 +62,7 @@ def test_adopting_twice_is_adopting_once(account: Account, look: Any) -> None:
     assert Event.objects.filter(action="endpoint.adopted").count() == 1
 
 
+@pytest.mark.not_quick
 def test_it_is_changed_as_any_other_and_leaves_nothing(
     account: Account, look: Any, settle: Step, settings: Any
 ) -> None:
@@ -104,6 +106,7 @@ def test_an_environment_that_our_container_does_not_know_stays_and_is_not_given_
     assert "MY_VAR" not in str(refused.value)
 
 
+@pytest.mark.not_quick
 def test_the_number_that_runs_is_taken_and_is_no_drift(
     account: Account, look: Any, settle: Step
 ) -> None:
@@ -194,6 +197,7 @@ def test_what_aws_denies_is_raised_and_nothing_is_changed(account: Account, look
     assert not Endpoint.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_a_config_goes_to_the_endpoint_that_its_tag_names(
     serving: Endpoint, account: Account, look: Any, settle: Step
 ) -> None:
@@ -225,6 +229,7 @@ def test_a_config_for_another_model_or_of_no_endpoint_is_refused(
     assert "It belongs to no endpoint that runs here" in _why("gone-r1", "model")
 
 
+@pytest.mark.not_quick
 def test_the_page_adopts_or_says_why_not(
     account: Account, look: Any, client_of: Any, django_user_model: Any
 ) -> None:

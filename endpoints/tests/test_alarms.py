@@ -39,6 +39,7 @@ def _again(row: EndpointAlarm) -> EndpointAlarm:
     return EndpointAlarm.objects.get(pk=row.pk)
 
 
+@pytest.mark.not_quick
 def test_an_alarm_is_made_with_the_portals_tags_and_its_state_is_told(
     serving: Endpoint, account: Account, watch: Watch
 ) -> None:

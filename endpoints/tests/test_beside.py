@@ -44,6 +44,7 @@ def looked_at(db: None) -> datetime:
     return at
 
 
+@pytest.mark.not_quick
 def test_they_are_rows_of_the_list_with_state_size_cost_age_and_a_way_to_adopt(
     account: Account, look: Any, client_of: Any
 ) -> None:
@@ -67,6 +68,7 @@ def test_they_are_rows_of_the_list_with_state_size_cost_age_and_a_way_to_adopt(
     assert account.calls == calls  # the page asked nothing of AWS
 
 
+@pytest.mark.not_quick
 def test_who_may_not_adopt_has_no_button(looked_at: datetime, client_of: Any) -> None:
     _theirs("theirs")
     client = client_of("operator")
@@ -93,6 +95,7 @@ def test_the_dearest_come_first_and_hundreds_are_bounded(
     assert said.index("zz-dear") < said.index("small-000")
 
 
+@pytest.mark.not_quick
 def test_the_search_narrows_them_and_a_filter_of_states_leaves_them_out(
     looked_at: datetime, client_of: Any
 ) -> None:
@@ -126,6 +129,7 @@ def test_one_that_the_portal_left_is_not_called_others(looked_at: datetime, clie
     assert "not by this portal" not in said
 
 
+@pytest.mark.not_quick
 def test_a_list_that_nobody_looked_for_says_so(db: None, client_of: Any) -> None:
     client = client_of("viewer")
     never = "was not yet looked at for endpoints that others made"
@@ -158,6 +162,7 @@ def test_the_apis_list_counts_them_and_the_orphans_have_them_by_kind(
     assert (none["endpoint_count"], datetime.fromisoformat(none["looked_at"])) == (0, looked_at)
 
 
+@pytest.mark.not_quick
 def test_what_they_cost_is_said_where_sums_leave_them_out(
     looked_at: datetime, client: Client, user_in: Any, account: Account
 ) -> None:

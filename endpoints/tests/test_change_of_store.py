@@ -104,6 +104,7 @@ def test_one_on_its_way_there_keeps_the_store_and_can_be_withdrawn(
     assert endpoint.place == endpoint.serves_from == serving.serves_from
 
 
+@pytest.mark.not_quick
 def test_one_that_sagemaker_refuses_leaves_the_store_before_serving(
     serving: Endpoint, team_a: Store, account: Account, settle: Step
 ) -> None:

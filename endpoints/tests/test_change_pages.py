@@ -26,6 +26,7 @@ def _page(client: Client, endpoint: Endpoint, part: str) -> str:
     return " ".join(client.get(f"/endpoints/{endpoint.pk}/{part}").content.decode().split())
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
 def test_who_may_change_what(
     role: str, serving: Endpoint, client_of: Callable[[str], Client], account: Account

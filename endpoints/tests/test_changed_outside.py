@@ -65,6 +65,7 @@ def test_back_to_the_portals_own_config(serving: Endpoint, account: Account, adv
     assert _told(endpoint).count("endpoint.updated_outside") == 2
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("seen_before", [True, False])
 def test_a_teardown_removes_both_configs(
     serving: Endpoint, account: Account, advance: Step, settle: Step, seen_before: bool
@@ -96,6 +97,7 @@ def test_a_crash_at_any_call_of_the_teardown_leaves_no_config(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_a_config_that_serves_somebody_elses_model_is_left_and_said_so(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -241,6 +243,7 @@ def test_without_the_right_to_read_others_configs_the_model_is_left_and_said(
     assert "endpoint.model.maybe_in_use" in _told(endpoint)
 
 
+@pytest.mark.not_quick
 def test_endpoints_that_use_other_configs_keep_nothing(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:

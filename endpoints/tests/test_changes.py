@@ -43,6 +43,7 @@ def states(endpoint: Endpoint) -> dict[int, str]:
     return {one.number: one.state for one in endpoint.revisions.all()}
 
 
+@pytest.mark.not_quick
 def test_another_type_is_a_new_config_and_the_old_one_goes_afterwards(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -166,6 +167,7 @@ def test_what_is_refused_says_why_and_serves_as_before(
     assert set(account.configs) == {"demo-r1"}
 
 
+@pytest.mark.not_quick
 def test_what_is_denied_can_be_withdrawn(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -179,6 +181,7 @@ def test_what_is_denied_can_be_withdrawn(
     assert told(endpoint)[0] == "endpoint.update_withdrawn"
 
 
+@pytest.mark.not_quick
 def test_a_change_that_is_withdrawn_while_sagemaker_is_asked_is_undone(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -237,6 +240,7 @@ def test_an_outside_config_with_the_next_name_is_not_taken_for_the_portals(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_a_read_that_lags_is_no_roll_back(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -246,6 +250,7 @@ def test_a_read_that_lags_is_no_roll_back(
     assert account.changes == CREATED + BY_CONFIG
 
 
+@pytest.mark.not_quick
 def test_a_read_that_lags_after_the_update_was_seen_is_no_roll_back(
     serving: Endpoint, account: Account, advance: Step, settle: Step
 ) -> None:
@@ -264,6 +269,7 @@ def test_a_read_that_lags_after_the_update_was_seen_is_no_roll_back(
     assert states(endpoint) == {1: "superseded", 2: "serves"}
 
 
+@pytest.mark.not_quick
 def test_an_update_that_was_lost_is_asked_for_again(
     serving: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -301,6 +307,7 @@ def test_what_it_is_already_changes_nothing(serving: Endpoint, account: Account)
     assert states(endpoint) == {1: "serves"}
 
 
+@pytest.mark.not_quick
 def test_what_somebody_changed_outside_is_put_back(
     serving: Endpoint, account: Account, advance: Step, settle: Step
 ) -> None:

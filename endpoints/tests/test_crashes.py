@@ -98,6 +98,7 @@ def test_a_crash_before_the_commit(
     assert_told_once(endpoint)
 
 
+@pytest.mark.not_quick
 def test_a_teardown_that_comes_while_a_create_is_under_way_waits_for_it(
     endpoint, account, advance, settle, monkeypatch
 ):

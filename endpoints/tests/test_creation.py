@@ -66,6 +66,7 @@ def test_what_is_settled_is_looked_at_seldom(serving):
     assert not reconciler.advance(serving.pk)
 
 
+@pytest.mark.not_quick
 def test_a_config_that_reads_do_not_show_yet_is_waited_for(endpoint, account, advance, settle):
     account.unseen.add("demo-r1")
     for _ in range(5):
@@ -79,6 +80,7 @@ def test_a_config_that_reads_do_not_show_yet_is_waited_for(endpoint, account, ad
     assert account.changes == CREATED
 
 
+@pytest.mark.not_quick
 def test_throttling_is_waited_out_longer_each_time(endpoint, account, advance, settle):
     account.failures["create_model"] = [errors.Throttled("Rate exceeded") for _ in range(5)]
     waits = []
@@ -114,6 +116,7 @@ def test_a_refusal_stands_with_what_to_do_until_it_is_lifted(
     assert texts(endpoint).count("The problem is solved. Work on the endpoint goes on.") == 1
 
 
+@pytest.mark.not_quick
 def test_a_failed_endpoint_shows_why_and_can_be_torn_down(endpoint, account, settle):
     account.fail_with = "The container did not pass the ping health check."
     endpoint = settle(endpoint)
@@ -219,6 +222,7 @@ def test_of_two_at_the_same_time_one_is_refused_in_any_case(endpoint, monkeypatc
     assert Endpoint.objects.count() == 1
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db(transaction=True)
 def test_of_several_who_create_one_endpoint_at_once_all_but_one_get_the_same_sentence(account):
     def create():

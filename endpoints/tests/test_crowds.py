@@ -86,6 +86,7 @@ def test_a_right_that_is_taken_counts_at_once(serving, client_of, made):
     assert "csrfmiddlewaretoken" not in asked(admin, serving)
 
 
+@pytest.mark.not_quick
 def test_one_page_alone_always_gets_a_new_one(serving, client_of, made):
     viewer = client_of("viewer")
     for _ in range(shared_parts.FEW):

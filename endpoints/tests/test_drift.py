@@ -98,6 +98,7 @@ def test_a_number_alone_is_accepted_without_a_call(
     assert account.changes == CREATED
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("how", ["count", "config"])
 def test_it_is_put_back_by_a_change_to_what_was_wanted(
     serving: Endpoint, account: Account, advance: Step, settle: Step, how: str
@@ -281,6 +282,7 @@ def test_a_crash_while_it_is_made_again_makes_one_and_leaves_none(
 # --- what an outside change brought in
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("tagged", [False, True])
 def test_a_teardown_removes_what_bears_the_endpoints_tags(
     serving: Endpoint, account: Account, advance: Step, settle: Step, tagged: bool
@@ -349,6 +351,7 @@ def test_the_page_of_a_deleted_one(deleted: Endpoint, client_of: Any, settle: St
     assert settle(deleted).serving
 
 
+@pytest.mark.not_quick
 def test_the_page_of_one_whose_end_was_accepted_says_so(
     deleted: Endpoint, client_of: Any, settle: Step
 ) -> None:

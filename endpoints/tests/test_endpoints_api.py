@@ -100,6 +100,7 @@ def test_of_one_name_the_living_is_meant(api: Api, serving: Endpoint, settle: An
     assert (status, problem["detail"]) == (404, "There is no endpoint Demo.")
 
 
+@pytest.mark.not_quick
 def test_a_list_is_narrowed_by_state(api: Api, serving: Endpoint) -> None:
     services.create_endpoint(name="other", instance_count=1, actor=None)
 
@@ -202,6 +203,7 @@ def test_a_wrong_setting_of_the_portal_is_no_fault_of_a_field(
     assert "a setting of the portal is wrong. role arn" in problem["detail"]
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db(transaction=True)
 def test_of_two_that_create_one_name_at_once_one_gets_a_conflict(
     user_in: Callable[[str], User], account: Account
@@ -335,6 +337,7 @@ def test_services_say_what_is_a_conflict(endpoint: Endpoint) -> None:
     assert made.instance_type == "ml.m5.large"
 
 
+@pytest.mark.not_quick
 def test_an_endpoint_says_what_it_costs_and_when_it_was_called(
     api: Api, serving: Endpoint, make_version: Callable[..., Any], settings: Any
 ) -> None:

@@ -50,6 +50,7 @@ def test_another_role_is_a_new_model_and_is_gone_back_over(
     assert {name: one.role_arn for name, one in account.models.items()} == {"demo-r3": before}
 
 
+@pytest.mark.not_quick
 def test_a_role_that_aws_refuses_leaves_the_one_before_serving(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:

@@ -193,6 +193,7 @@ def test_operators_have_a_limit_where_it_is_set(
     assert _set(made, NOW + 30 * DAY, admin).expires_at == NOW + 30 * DAY
 
 
+@pytest.mark.not_quick
 def test_admins_have_a_limit_of_their_own_where_it_is_set(
     serving: Endpoint, time: Clock, user_in: Callable[[str], User], settings: Any, client: Client
 ) -> None:

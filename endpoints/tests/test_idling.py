@@ -317,6 +317,7 @@ def test_operators_have_a_limit_and_a_preset(
     assert services.create_endpoint(name="f", actor=operator).idle_hours == 24
 
 
+@pytest.mark.not_quick
 def test_admins_have_a_limit_and_a_preset_of_their_own(
     serving: Endpoint, world: World, user_in: Any, settings: Any, client: Client
 ) -> None:

@@ -155,6 +155,7 @@ def test_what_ecr_answers() -> None:
         ]  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_the_form_shows_what_is_in_ecr(
     client_of: Callable[[str], Client], account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:

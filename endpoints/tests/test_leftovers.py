@@ -52,6 +52,7 @@ def was_ours(db: None, account: Account) -> Endpoint:
     return row
 
 
+@pytest.mark.not_quick
 def test_each_kind_is_found_with_its_cost_and_deleted(
     was_ours: Endpoint, account: Account, look: Any
 ) -> None:
@@ -128,6 +129,7 @@ def test_none_of_them_can_be_adopted(was_ours: Endpoint, account: Account, look:
             adopting.adopt(orphan=row, actor=None)
 
 
+@pytest.mark.not_quick
 def test_by_the_api_names_may_have_slashes(
     was_ours: Endpoint, account: Account, look: Any, user_in: Callable[[str], User]
 ) -> None:
@@ -143,6 +145,7 @@ def test_by_the_api_names_may_have_slashes(
     assert api.ask("GET", path)[1]["state"] == "gone"
 
 
+@pytest.mark.not_quick
 def test_on_the_page(
     was_ours: Endpoint, account: Account, look: Any, client_of: Callable[[str], Client]
 ) -> None:

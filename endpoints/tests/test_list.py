@@ -73,6 +73,7 @@ def test_who_made_it_and_what_it_can_serve(
     assert 'title="AWS does not allow it."' in page
 
 
+@pytest.mark.not_quick
 def test_the_last_call_is_shown_and_sorted_by(
     some: dict[str, Endpoint], client_of: Any, make_version: Any
 ) -> None:
@@ -111,6 +112,7 @@ def test_one_that_others_call_is_not_idle(some: dict[str, Endpoint], client_of: 
     )
 
 
+@pytest.mark.not_quick
 def test_the_calls_of_today_their_cold_share_and_the_owner(
     some: dict[str, Endpoint], client_of: Any, make_version: Any
 ) -> None:
@@ -224,6 +226,7 @@ def test_what_runs_has_a_cost_and_all_together_a_total(
     assert "An estimate: prices of us-east-1" in page
 
 
+@pytest.mark.not_quick
 def test_what_each_cost_so_far_is_beside_its_cost(
     some: dict[str, Endpoint], client_of: Any
 ) -> None:
@@ -251,6 +254,7 @@ def test_what_each_cost_so_far_is_beside_its_cost(
     }  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_the_page_of_an_endpoint_says_what_it_cost_so_far(
     some: dict[str, Endpoint], client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +277,7 @@ def test_the_page_of_an_endpoint_says_what_it_cost_so_far(
     assert said("a") == "23.00 USD would cost on AWS without ml.new.type"
 
 
+@pytest.mark.not_quick
 def test_the_total_is_of_all_pages(db: None, client_of: Any) -> None:
     for number in range(55):
         _made(f"e{number}", instance_count=1)
@@ -281,6 +286,7 @@ def test_the_total_is_of_all_pages(db: None, client_of: Any) -> None:
     assert answer.context["total"].counted == 55
 
 
+@pytest.mark.not_quick
 def test_what_nobody_called_for_a_week_is_told(
     some: dict[str, Endpoint], client_of: Any, make_version: Any
 ) -> None:
@@ -322,6 +328,7 @@ def test_several_are_torn_down_after_their_names_were_typed(
     assert "No endpoint was chosen that can be torn down." in answer.content.decode()
 
 
+@pytest.mark.not_quick
 def test_more_than_go_at_once_are_told_of(db: None, client_of: Any) -> None:
     chosen = [_made(f"e{number:02}").pk for number in range(PER_PAGE + 3)]
     gone = _made("gone", state=Endpoint.State.GONE, gone_at=timezone.now())
@@ -379,6 +386,7 @@ def test_what_was_torn_down_is_counted_and_whether_the_account_was_looked_at(
     assert (found.torn_down, found.looked) == (Endpoint.objects.count(), True)
 
 
+@pytest.mark.not_quick
 def test_names_are_sorted_as_people_count(db: None, client_of: Any) -> None:
     for name in ("camera-10", "Camera-2", "camera-1"):
         _made(name)

@@ -119,6 +119,7 @@ def test_what_the_release_before_writes_is_taken_over(endpoint: Endpoint) -> Non
     assert (row.state, row.badge.label) == (Endpoint.State.UNRECOGNIZED, "Dreaming")
 
 
+@pytest.mark.not_quick
 def test_the_two_releases_take_turns_and_tell_nothing_twice(
     endpoint: Endpoint,
     account: Account,

@@ -121,6 +121,7 @@ def test_what_the_container_takes_is_taken() -> None:
         assert container_environment.problems({name: value[kind]}) == []
 
 
+@pytest.mark.not_quick
 def test_a_new_endpoint_has_all_that_was_chosen(
     db: None, account: Account, settle: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +187,7 @@ def test_a_change_makes_what_differs_and_takes_back_the_rest(
         assert account.tags[arn] == {"team": "vision", sagemaker.TAG: "demo"}
 
 
+@pytest.mark.not_quick
 def test_the_plan_of_other_tags_calls_what_is_called(
     db: None, account: Account, settle: Step
 ) -> None:
@@ -199,6 +201,7 @@ def test_the_plan_of_other_tags_calls_what_is_called(
     ]
 
 
+@pytest.mark.not_quick
 def test_an_adopted_endpoint_keeps_what_it_was_made_with(
     db: None, account: Account, settle: Step, look: Callable[[], OrphanLook]
 ) -> None:
@@ -210,6 +213,7 @@ def test_an_adopted_endpoint_keeps_what_it_was_made_with(
     assert adopted.chosen == DeploymentOptions.of({**(WHOLE.as_json() or {}), "tags": {}})
 
 
+@pytest.mark.not_quick
 def test_the_owner_is_changed_without_a_call_of_aws(
     serving: Endpoint, account: Account, user_in: Callable[[str], User]
 ) -> None:
@@ -224,6 +228,7 @@ def test_the_owner_is_changed_without_a_call_of_aws(
         services.request_change(endpoint=serving, change=SettingsChange(owner="nobody"), actor=None)
 
 
+@pytest.mark.not_quick
 def test_the_form_keeps_the_rest_under_more_options(
     client_of: Callable[[str], Client], account: Account
 ) -> None:
@@ -260,6 +265,7 @@ def test_types_are_offered_with_their_vcpus_memory_and_price(
         assert said in page, said
 
 
+@pytest.mark.not_quick
 def test_presets_fill_the_form_and_the_api(
     client_of: Callable[[str], Client], api: Api, account: Account
 ) -> None:

@@ -59,6 +59,7 @@ def test_a_list_queues_a_look_and_can_wait_for_it(
     assert (len(found["items"]), found["looking"]) == (3, False)
 
 
+@pytest.mark.not_quick
 def test_one_is_deleted_and_another_adopted(api: Api, account: Account, look: Any) -> None:
     account.left_behind()
     look()
@@ -73,6 +74,7 @@ def test_one_is_deleted_and_another_adopted(api: Api, account: Account, look: An
     assert (status, "belongs to an endpoint" in problem["detail"]) == (409, True)
 
 
+@pytest.mark.not_quick
 def test_refusals_are_said(
     api: Api, account: Account, look: Any, user_in: Callable[[str], User]
 ) -> None:

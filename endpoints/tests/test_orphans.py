@@ -119,6 +119,7 @@ def test_what_others_made_is_shown_on_request_alone(account: Account, look: Any)
     assert not Event.objects.filter(action="orphans.found").exists()
 
 
+@pytest.mark.not_quick
 def test_new_ones_are_told_of_once(account: Account, look: Any) -> None:
     account.left_behind()
     look()
@@ -144,6 +145,7 @@ def test_what_was_made_a_moment_ago_is_neither_told_of_nor_deleted(
     assert not Orphan.objects.unfinished().exists()
 
 
+@pytest.mark.not_quick
 def test_all_is_deleted_the_endpoint_first(account: Account, look: Any) -> None:
     account.left_behind()
     look()
@@ -195,6 +197,7 @@ def test_a_config_that_an_endpoint_is_moved_to_stays(account: Account, look: Any
     assert reasons <= {"The endpoint theirs uses it.", "The endpoint demo uses it."}
 
 
+@pytest.mark.not_quick
 def test_another_one_of_the_same_name_is_not_deleted(account: Account, look: Any) -> None:
     account.left_behind()
     look()
@@ -333,6 +336,7 @@ def test_the_page_lists_them_and_takes_the_typed_names(
     assert 'hx-trigger="every 2s"' in _text(client, "/endpoints/orphans/")
 
 
+@pytest.mark.not_quick
 def test_the_page_leaves_out_what_was_made_a_moment_ago_before_names_are_typed(
     account: Account, look: Any, client_of: Any
 ) -> None:
@@ -351,6 +355,7 @@ def test_the_page_leaves_out_what_was_made_a_moment_ago_before_names_are_typed(
     assert "was made less than ten minutes ago" in alone
 
 
+@pytest.mark.not_quick
 def test_the_page_says_what_to_do_where_there_are_none(
     account: Account, look: Any, client_of: Any
 ) -> None:
@@ -366,6 +371,7 @@ def test_the_page_says_what_to_do_where_there_are_none(
     assert 'name="pk"' not in others
 
 
+@pytest.mark.not_quick
 def test_home_says_how_many_are_new(account: Account, look: Any, user_in: Any, client: Any) -> None:
     account.left_behind()
     look()

@@ -144,6 +144,7 @@ def test_who_creates_one_for_somebody_else_gives_the_rights_away(
     assert own.is_own(people[CREATOR])
 
 
+@pytest.mark.not_quick
 def test_a_plan_page_and_program_refuse_another_owner_with_the_same_sentence(
     kims: Endpoint, people: dict[str, User]
 ) -> None:

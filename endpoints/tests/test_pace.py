@@ -62,6 +62,7 @@ def room(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Callable[[float], No
     return put
 
 
+@pytest.mark.not_quick
 def test_a_sweep_of_many_is_one_query(
     many: tuple[list[Endpoint], list[Endpoint]],
     sent: list[int],
@@ -77,6 +78,7 @@ def test_a_sweep_of_many_is_one_query(
     assert len(sent) == SETTLED + UNDER_WAY
 
 
+@pytest.mark.not_quick
 def test_what_is_under_way_goes_first_and_looks_leave_half_of_the_calls(
     many: tuple[list[Endpoint], list[Endpoint]], sent: list[int], room: Callable[[float], None]
 ) -> None:

@@ -77,6 +77,7 @@ def test_who_may_not_sees_no_button(serving, client_of, role):
     assert f"{reverse('invocations:page')}?endpoint={serving.pk}" in detail
 
 
+@pytest.mark.not_quick
 def test_an_empty_list_says_what_to_do(db, client_of):
     page = client_of("operator").get("/endpoints/").content.decode()
     assert "No endpoint is running" in page
@@ -184,6 +185,7 @@ def test_the_page_polls_until_it_is_settled(endpoint, settle, client_of):
         assert f'id="{tab}"' not in part
 
 
+@pytest.mark.not_quick
 def test_the_page_of_a_settled_endpoint_asks_seldom_also_for_what_is_beside_the_part(
     serving, client_of, settle
 ):
@@ -288,6 +290,7 @@ def test_teardown_wants_the_name_and_lists_what_goes(serving, account, client_of
     assert serving.get_absolute_url() in client.get(url("torn-down", serving)).content.decode()
 
 
+@pytest.mark.not_quick
 def test_each_tab_of_the_lists_says_how_many_were_torn_down(client_of):
     Endpoint.objects.create(name="gone", state=Endpoint.State.GONE, gone_at=clock.now())
     client = client_of("admin")
@@ -305,6 +308,7 @@ def test_forms_need_the_csrf_token(serving, user_in):
         assert client.post(url(name, serving), {"typed_name": "demo"}).status_code == 403
 
 
+@pytest.mark.not_quick
 def test_a_failure_is_shown_with_what_to_do(endpoint, account, settle, client_of):
     account.failures["create_model"] = [errors.Denied("no sagemaker:CreateModel")]
     settle(endpoint)
@@ -376,6 +380,7 @@ def test_what_a_teardown_left_is_named(serving, account, settle, client_of):
     assert "costs nothing any more" not in page
 
 
+@pytest.mark.not_quick
 def test_why_it_stopped_is_said_in_the_readers_language(endpoint, account, settle, client_of):
     account.failures["create_model"] = [errors.Denied("no sagemaker:CreateModel")]
     settled = settle(endpoint)
@@ -392,6 +397,7 @@ def test_why_it_stopped_is_said_in_the_readers_language(endpoint, account, settl
         assert "An older text." in page.content.decode()
 
 
+@pytest.mark.not_quick
 def test_a_part_that_asks_each_second_brings_it_and_is_otherwise_alone(client_of, monkeypatch):
     endpoint = Endpoint.objects.create(name="demo", state=Endpoint.State.CREATING)
     viewer, path = client_of("viewer"), reverse("endpoints:live", args=[endpoint.pk])

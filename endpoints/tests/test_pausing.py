@@ -123,6 +123,7 @@ def test_a_crash_at_any_call_ends_as_it_was_wished(
     assert len(account.configs) == len(account.models) == 1
 
 
+@pytest.mark.not_quick
 def test_one_that_is_being_made_is_paused_when_it_can(
     endpoint: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -178,6 +179,7 @@ def test_what_is_deleted_outside_in_a_change_before_a_pause_is_paused(
     assert (endpoint.serving, str(endpoint.running)) == (True, "1 × ml.m5.xlarge")
 
 
+@pytest.mark.not_quick
 def test_what_is_scaled_is_scaled_again_when_it_resumes(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -197,6 +199,7 @@ def test_what_is_scaled_is_scaled_again_when_it_resumes(
 # --- by its hours
 
 
+@pytest.mark.not_quick
 def test_it_is_paused_in_the_evening_and_resumed_in_the_morning(
     serving: Endpoint, account: Account, at: Callable[[datetime], None]
 ) -> None:
@@ -222,6 +225,7 @@ def test_it_is_paused_in_the_evening_and_resumed_in_the_morning(
     assert endpoint.pauses_at == evening + timedelta(days=1)
 
 
+@pytest.mark.not_quick
 def test_the_first_pause_by_other_hours_is_told_of_a_day_before(
     serving: Endpoint, at: Callable[[datetime], None], client_of: Any
 ) -> None:

@@ -102,6 +102,7 @@ def _actions(plan: EndpointPlan) -> tuple[list[str], list[str]]:
 # --- pause and resume
 
 
+@pytest.mark.not_quick
 def test_a_pause_is_planned_with_what_it_saves(serving: Endpoint, settle: Step, check: Any) -> None:
     plan = check(
         lambda: planned_acts.plan_pause(endpoint=serving, actor=None),
@@ -117,6 +118,7 @@ def test_a_pause_is_planned_with_what_it_saves(serving: Endpoint, settle: Step, 
     assert "paused already" in again.meanwhile
 
 
+@pytest.mark.not_quick
 def test_resuming_is_planned_with_what_it_costs(
     serving: Endpoint, account: Account, settle: Step, check: Any
 ) -> None:
@@ -197,6 +199,7 @@ def test_hours_are_planned_with_what_a_month_costs(serving: Endpoint) -> None:
 # --- changed outside
 
 
+@pytest.mark.not_quick
 def test_a_number_is_put_back_as_planned(
     serving: Endpoint, account: Account, advance: Step, settle: Step, check: Any
 ) -> None:
@@ -234,6 +237,7 @@ def test_another_config_is_put_back_as_planned(
     assert "goes on as before" in plan.meanwhile
 
 
+@pytest.mark.not_quick
 def test_one_that_was_deleted_is_made_again_as_planned(
     serving: Endpoint, account: Account, advance: Step, settle: Step, check: Any
 ) -> None:
@@ -256,6 +260,7 @@ def test_what_cannot_be_read_is_said(serving: Endpoint, account: Account, advanc
     assert plan.notes[0].startswith("What runs could not be read")
 
 
+@pytest.mark.not_quick
 def test_accepting_is_planned(
     serving: Endpoint, account: Account, advance: Step, settle: Step, check: Any
 ) -> None:
@@ -290,6 +295,7 @@ def test_accepting_a_deletion_is_planned(
 # --- alarms, scaling and the teardown
 
 
+@pytest.mark.not_quick
 def test_an_alarm_is_made_changed_and_removed_as_planned(
     serving: Endpoint, watch: Watch, check: Any
 ) -> None:
@@ -437,6 +443,7 @@ def test_another_share_is_planned_on_the_page_and_then_made(
     assert [one.weight for one in settle(endpoint).requested.parts] == [5, 5]
 
 
+@pytest.mark.not_quick
 def test_the_operations_answer_with_plans(
     api: Api, serving: Endpoint, account: Account, advance: Step, watch: Watch
 ) -> None:

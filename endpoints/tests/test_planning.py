@@ -56,6 +56,7 @@ def _counts() -> list[int]:
     return [kind.objects.count() for kind in (Endpoint, Resource, Revision, Event)]
 
 
+@pytest.mark.not_quick
 def test_a_new_endpoint_is_planned_with_the_calls_that_make_it(
     db: None, account: Account, monkeypatch: pytest.MonkeyPatch, settle: Step
 ) -> None:
@@ -94,6 +95,7 @@ def _noted(monkeypatch: pytest.MonkeyPatch, name: str, made: list[dict[str, Any]
     monkeypatch.setattr(sagemaker, name, call)
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("change", "calls", "afterwards"),
     [

@@ -91,6 +91,7 @@ def test_a_policy_is_what_sagemaker_is_asked_for(
     assert account.policy is None  # it is of one change
 
 
+@pytest.mark.not_quick
 def test_the_history_says_how_a_change_was_made(serving: Endpoint, settle: Step) -> None:
     settle(change(serving, instance_type=TYPE, policy=CANARY))
     assert Event.objects.get(action="endpoint.update_by_policy").sentence == (
@@ -122,6 +123,7 @@ def test_what_a_policy_may_not_be(
     assert serving.revision == 1
 
 
+@pytest.mark.not_quick
 def test_two_variants_are_not_rolled(serving: Endpoint, settle: Step) -> None:
     endpoint = settle(change(serving, variants=TWO))
     rolling = DeploymentPolicy("rolling", 50, 0)

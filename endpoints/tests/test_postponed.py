@@ -54,6 +54,7 @@ def _undo(page: str) -> str:
     return unescape(found[1])
 
 
+@pytest.mark.not_quick
 def test_today_has_a_button_that_postpones_and_an_undo(
     end: datetime, serving: Endpoint, user_in: Any
 ) -> None:
@@ -76,6 +77,7 @@ def test_today_has_a_button_that_postpones_and_an_undo(
     assert f'action="{address}"' in page
 
 
+@pytest.mark.not_quick
 def test_one_that_nobody_calls_is_postponed_from_today_and_that_is_undone(
     idle: datetime, serving: Endpoint, user_in: Any
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_link_to_it_changes_nothing_and_has_one_button(
         assert answer["Location"] == serving.get_absolute_url()
 
 
+@pytest.mark.not_quick
 def test_who_may_change_no_endpoint_has_no_button(
     end: datetime, serving: Endpoint, user_in: Any
 ) -> None:

@@ -57,6 +57,7 @@ def test_what_cannot_be_read_is_told(serving: Endpoint, account: Account) -> Non
 TOO_MANY = "Your account may run 2 of ml.m5.large for endpoints, and these are 3."
 
 
+@pytest.mark.not_quick
 def test_more_than_the_account_may_run_is_refused(
     serving: Endpoint, account: Account, client_of: Callable[[str], Client], api: Api
 ) -> None:
@@ -100,6 +101,7 @@ def test_fewer_are_not_refused_whatever_the_quota_is(
     services.request_change(endpoint=endpoint, change=SettingsChange(instance_count=2), actor=None)
 
 
+@pytest.mark.not_quick
 def test_what_runs_besides_makes_a_warning_on_each_way(
     serving: Endpoint, account: Account, client_of: Callable[[str], Client], api: Api
 ) -> None:
@@ -130,6 +132,7 @@ def test_autoscaling_is_warned_of_what_it_may_not_start(
     assert (status, plan["notes"]) == (202, scaled["notes"])
 
 
+@pytest.mark.not_quick
 def test_what_is_made_again_is_warned_of_on_each_way(
     serving: Endpoint,
     account: Account,
@@ -160,6 +163,7 @@ def test_who_may_not_ask_is_told_and_goes_on(serving: Endpoint, api: Api) -> Non
     ]
 
 
+@pytest.mark.not_quick
 def test_nobody_waits_long_for_service_quotas_and_they_are_asked_once(
     serving: Endpoint, monkeypatch: pytest.MonkeyPatch, api: Api
 ) -> None:

@@ -50,6 +50,7 @@ def told(endpoint: Endpoint) -> list[str]:
     return [one.sentence for one in reversed(events)]
 
 
+@pytest.mark.not_quick
 def test_it_is_switched_on_by_one_call_a_step(
     serving: Endpoint, account: Account, advance: Step, settle: Step
 ) -> None:
@@ -134,6 +135,7 @@ def test_other_limits_act_at_once_and_off_keeps_the_number(
     assert advance(endpoint).changed_outside
 
 
+@pytest.mark.not_quick
 def test_it_is_deregistered_before_the_teardown(
     scaled: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -176,6 +178,7 @@ def test_an_update_keeps_the_number_and_another_type_pauses_it(
     assert (endpoint.scaling, endpoint.changed_outside) == ("on", False)
 
 
+@pytest.mark.not_quick
 def test_an_update_that_is_rolled_back_is_scaled_again(
     scaled: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -296,6 +299,7 @@ def test_another_type_and_a_teardown_with_other_limits_by_the_clock(
     assert account.scheduled == {}
 
 
+@pytest.mark.not_quick
 def test_who_schedules_nothing_needs_no_right_to_it(
     serving: Endpoint, account: Account, settle: Step
 ) -> None:
@@ -392,6 +396,7 @@ def test_what_cannot_be_is_refused(serving: Endpoint, limits: Limits, field: str
     assert Endpoint.objects.get(pk=serving.pk).limits is None
 
 
+@pytest.mark.not_quick
 def test_only_what_serves_is_scaled(endpoint: Endpoint, account: Account, settle: Step) -> None:
     for row in (endpoint, _asked_to_go(settle(endpoint))):
         with pytest.raises(ValidationError) as refused:

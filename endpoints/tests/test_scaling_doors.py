@@ -159,6 +159,7 @@ def test_other_limits_by_the_clock_on_the_page_and_by_the_api(
         assert answer.status_code == 400
 
 
+@pytest.mark.not_quick
 def test_another_state_than_was_seen_is_not_changed(
     serving: Endpoint, api: Api, account: Account
 ) -> None:

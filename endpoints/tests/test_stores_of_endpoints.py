@@ -30,6 +30,7 @@ def team_a(db: None, settings: Any) -> Store:
     )
 
 
+@pytest.mark.not_quick
 def test_it_is_on_the_store_that_was_asked_for(
     team_a: Store, user_in: Callable[[str], User], settings: Any
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_store_that_no_endpoint_can_serve_is_refused(
     assert not Endpoint.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_the_form_asks_only_where_there_are_several(
     client_of: Callable[[str], Client], settings: Any
 ) -> None:

@@ -52,6 +52,7 @@ def test_asking_twice_is_asking_once(serving):
     assert Event.objects.filter(action="endpoint.teardown_requested").count() == 1
 
 
+@pytest.mark.not_quick
 def test_during_creation_it_waits_until_aws_allows_it(endpoint, account, advance, settle):
     account.looks = 4
     for _ in range(4):
@@ -74,6 +75,7 @@ def test_busy_is_waited_out(serving, account, advance, settle):
     assert settle(endpoint).gone_at is not None
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("steps", range(8))
 def test_at_any_moment_of_the_creation_nothing_is_left(endpoint, account, advance, settle, steps):
     for _ in range(steps):
@@ -127,6 +129,7 @@ def test_somebody_elses_endpoint_of_the_name_is_left_alone(endpoint, account, se
     assert not account.models
 
 
+@pytest.mark.not_quick
 def test_the_name_is_free_again_and_derived_names_never_come_twice(serving, account, settle):
     tear_down(serving)
     settle(serving)

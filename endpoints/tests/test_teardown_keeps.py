@@ -25,6 +25,7 @@ def _tear_down(endpoint: Endpoint, **keeps: bool) -> Endpoint:
     return services.request_teardown(endpoint=endpoint, typed_name="demo", actor=None, **keeps)
 
 
+@pytest.mark.not_quick
 def test_the_model_is_left_and_is_an_orphan_then(
     serving: Endpoint, account: Account, settle: Step, look: Callable[[], Any]
 ) -> None:
@@ -57,6 +58,7 @@ def test_the_config_is_left_with_the_model_it_needs(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_what_was_left_can_be_deleted(
     serving: Endpoint,
     account: Account,
@@ -133,6 +135,7 @@ def test_the_page_plans_and_keeps(
     assert "as it was asked for; it is among the orphans" in shown
 
 
+@pytest.mark.not_quick
 def test_many_keep_the_same(
     serving: Endpoint, account: Account, settle: Step, client_of: Callable[[str], Client]
 ) -> None:
@@ -142,6 +145,7 @@ def test_many_keep_the_same(
     assert list(account.models) == ["demo-r1"]
 
 
+@pytest.mark.not_quick
 def test_the_operations(serving: Endpoint, account: Account, settle: Step, user_in: Any) -> None:
     api = Api(user_in("admin"))
     status, plan = api.ask("POST", f"{DEMO}/teardown/plan", {"keep_config": True})

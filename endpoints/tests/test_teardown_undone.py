@@ -38,6 +38,7 @@ def _over(endpoint: Endpoint) -> None:
     Endpoint.objects.filter(pk=endpoint.pk).update(teardown_at=clock.now())
 
 
+@pytest.mark.not_quick
 def test_nothing_is_deleted_before_its_time_and_then_all(
     serving: Endpoint, account: Account, advance: Step, settle: Step, user_in: Any
 ) -> None:
@@ -59,6 +60,7 @@ def test_what_the_portal_does_by_itself_begins_at_once(serving: Endpoint, advanc
     assert not advance(_tear_down(serving)).may_be_undone
 
 
+@pytest.mark.not_quick
 def test_undone_it_serves_on(
     serving: Endpoint, account: Account, advance: Step, settle: Step, user_in: Any
 ) -> None:
@@ -87,6 +89,7 @@ def test_one_that_has_begun_is_not_undone(
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_one_that_waits_for_sagemaker_is_undone(
     endpoint: Endpoint, account: Account, advance: Step, settle: Step
 ) -> None:
@@ -185,6 +188,7 @@ def test_the_page_offers_it(serving: Endpoint, client_of: Callable[[str], Client
     assert "has begun" in answer.content.decode()
 
 
+@pytest.mark.not_quick
 def test_the_operation(serving: Endpoint, user_in: Any) -> None:
     api = Api(user_in("admin"))
     status, shown = api.ask("POST", f"{DEMO}/teardown", {"name": "demo"})
@@ -197,6 +201,7 @@ def test_the_operation(serving: Endpoint, user_in: Any) -> None:
     assert api.ask("POST", f"{DEMO}/teardown/undo")[0] == 409
 
 
+@pytest.mark.not_quick
 def test_the_teardown_of_several_is_undone_by_one_click(
     serving: Endpoint, client_of: Callable[[str], Client]
 ) -> None:

@@ -84,6 +84,7 @@ def test_weights_are_moved_with_the_same_config(
     assert endpoint.running.variants == (LARGE, SMALL)
 
 
+@pytest.mark.not_quick
 def test_each_has_a_count_of_its_own(two: Endpoint, account: Account, settle: Step) -> None:
     begun = len(account.changes)
     wanted = (LARGE, replace(SMALL, instance_count=2))
@@ -133,6 +134,7 @@ def test_what_is_rolled_back_leaves_the_variants_as_they_were(
     assert endpoint.revisions.get(number=2).state == Revision.State.ROLLED_BACK
 
 
+@pytest.mark.not_quick
 def test_weights_that_others_moved_are_seen_and_put_back(
     two: Endpoint, account: Account, settle: Step, advance: Step
 ) -> None:
@@ -193,6 +195,7 @@ def test_what_variants_may_not_be(account: Account, db: None, rows: Variants, sa
     assert not Endpoint.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_what_is_said_both_ways_is_refused(two: Endpoint) -> None:
     with pytest.raises(ValidationError, match="not both"):
         change(two, variants=(LARGE,), instance_count=2)
@@ -214,6 +217,7 @@ def test_autoscaling_is_of_one_variant(two: Endpoint, settle: Step, account: Acc
         change(endpoint, variants=(LARGE, SMALL))
 
 
+@pytest.mark.not_quick
 def test_the_plan_says_what_becomes_of_variants(two: Endpoint) -> None:
     plan = planning.plan_change(
         endpoint=two, change=SettingsChange(weights={"small": 3}), actor=None

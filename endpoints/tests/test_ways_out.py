@@ -87,6 +87,7 @@ def test_system_updating(serving: Endpoint, account: Account, advance: Step, set
     assert account.empty
 
 
+@pytest.mark.not_quick
 def test_rolling_back(serving: Endpoint, account: Account, advance: Step, settle: Step) -> None:
     account.roll_back_with = "No capacity."
     change = SettingsChange(instance_type=XLARGE)

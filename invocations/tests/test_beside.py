@@ -93,6 +93,7 @@ def side_of(calls):
     return reverse("invocations:side", args=["-".join(str(call.pk) for call in calls)])
 
 
+@pytest.mark.not_quick
 def test_each_version_is_a_call_of_its_own_and_agreement_is_marked(post, versions, models):
     models.said["digits_v3.tar.gz"] = "tiger"
     page = text(post(also=[versions[1].pk, versions[2].pk]))
@@ -116,6 +117,7 @@ def test_each_version_is_a_call_of_its_own_and_agreement_is_marked(post, version
         assert f'name="also" value="{version.pk}" checked' in shown
 
 
+@pytest.mark.not_quick
 def test_without_a_script_a_post_leads_to_the_page_of_the_answers(post, versions):
     response = post(htmx=False, also=[versions[1].pk])
     assert response.url == side_of(Invocation.objects.order_by("pk"))
@@ -136,6 +138,7 @@ def test_aliases_and_versions_that_are_typed_count_and_none_twice(post, versions
     ]  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_what_cannot_be_called_stops_all_before_anything_is_sent(
     post, versions, models, make_version
 ):
@@ -152,6 +155,7 @@ def test_what_cannot_be_called_stops_all_before_anything_is_sent(
     assert "say: tabby" in text(post(others=" ".join(f"digits:{n}" for n in range(2, 7))))
 
 
+@pytest.mark.not_quick
 def test_one_that_fails_or_finds_no_place_leaves_the_others(post, versions, models):
     models.said["digits_v2.tar.gz"] = errors.ModelFailed("cannot", status=400)
     page = text(post(also=[versions[1].pk, versions[2].pk]))
@@ -167,6 +171,7 @@ def test_one_that_fails_or_finds_no_place_leaves_the_others(post, versions, mode
     assert Invocation.objects.count() == 5
 
 
+@pytest.mark.not_quick
 def test_answers_are_shown_as_they_come(post, versions, serving, client_of):
     first = Invocation.objects.create(
         endpoint=serving, version=versions[0], target_model="a", state=Invocation.State.DONE,

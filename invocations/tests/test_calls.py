@@ -102,6 +102,7 @@ def _csv(client: Client, query: str = "") -> list[list[str]]:
     return list(csv.reader(io.StringIO(text.removeprefix(spreadsheet.BYTE_ORDER_MARK))))
 
 
+@pytest.mark.not_quick
 def test_the_file_has_what_the_list_has(
     call: Callable[..., Invocation],
     client_of: Callable[[str], Client],
@@ -241,6 +242,7 @@ def test_cold_and_warm_are_said_in_plain_words(
     assert says in _page(client_of("viewer"), answer.get_absolute_url())
 
 
+@pytest.mark.not_quick
 def test_an_error_is_told_in_the_readers_language_and_quotes_the_container(
     call: Callable[..., Invocation], client_of: Callable[[str], Client]
 ) -> None:

@@ -45,6 +45,7 @@ def test_median_and_cold_share_are_of_the_latest_calls_of_the_time(
     assert (nothing.calls, nothing.p50_ms, nothing.cold_share) == (0, None, None)
 
 
+@pytest.mark.not_quick
 def test_a_comparison_shows_the_calls_of_both_and_nothing_where_there_are_none(
     serving: Endpoint, two: tuple[Version, Version], client_of: Callable[[str], Client]
 ) -> None:

@@ -95,6 +95,7 @@ def test_the_portals_calls_stand_beside_all_calls(
     assert [one.number for one in found.uncalled] == [3, 2]
 
 
+@pytest.mark.not_quick
 def test_the_page_says_whose_numbers_are_whose(
     client_of: ClientOf, demo: Endpoint, versions: list[Version], told: dict[str, Any]
 ) -> None:

@@ -157,6 +157,7 @@ def test_where_the_time_of_cold_and_warm_calls_went_is_told_apart() -> None:
     assert tally.TargetTally.from_json(before).spent == {}, "as the release before wrote it"
 
 
+@pytest.mark.not_quick
 def test_the_calls_are_made_once_each_and_everything_is_counted(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -208,6 +209,7 @@ def test_of_each_target_the_first_and_the_last_call_are_in_the_list_of_calls(
         assert (call.put_out is not None, "load_ms" in call.timings) == (call.cold, call.cold)
 
 
+@pytest.mark.not_quick
 def test_a_listed_call_tells_where_its_time_went_and_what_was_unloaded_for_it(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -235,6 +237,7 @@ class Moved:
         return event.is_set()
 
 
+@pytest.mark.not_quick
 def test_in_an_open_loop_a_call_that_had_to_wait_counts_from_its_planned_moment(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -257,6 +260,7 @@ def test_in_an_open_loop_a_call_that_had_to_wait_counts_from_its_planned_moment(
     assert closed["latency_ms"]["all"]["p50"] == pytest.approx(500, rel=0.01)
 
 
+@pytest.mark.not_quick
 def test_what_is_planned_later_is_not_called_before(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -302,6 +306,7 @@ def test_one_is_stopped_between_two_calls_and_what_was_made_is_kept(
     assert result["calls"] < 1000
 
 
+@pytest.mark.not_quick
 def test_one_that_waits_is_stopped_at_once(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -348,6 +353,7 @@ def _killed_after(experiment: Experiment, sagemaker: Runtime, calls: int) -> Non
     Experiment.objects.update(leased_until=past, check_after=past)
 
 
+@pytest.mark.not_quick
 def test_after_a_kill_no_call_is_made_twice_and_what_was_under_way_is_unknown(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -367,6 +373,7 @@ def test_after_a_kill_no_call_is_made_twice_and_what_was_under_way_is_unknown(
         assert sagemaker.asked.count(version.target_model) == drawn[index]
 
 
+@pytest.mark.not_quick
 def test_on_another_host_all_that_may_have_begun_is_unknown_and_nothing_is_made_twice(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -398,6 +405,7 @@ def test_a_log_whose_process_lives_is_not_read(tmp_path: Path, settings: Any) ->
     assert os.listdir(tmp_path) == ["samples"]
 
 
+@pytest.mark.not_quick
 def test_a_process_that_is_to_end_gives_it_back_and_the_next_one_goes_on(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -414,6 +422,7 @@ def test_a_process_that_is_to_end_gives_it_back_and_the_next_one_goes_on(
     assert len(sagemaker.asked) == 20
 
 
+@pytest.mark.not_quick
 def test_one_that_lost_its_lease_writes_nothing_more(
     three: list[Version], sagemaker: Runtime, operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -439,6 +448,7 @@ def test_one_that_lost_its_lease_writes_nothing_more(
     assert list(Path(call_log.settings.JOURNAL_DIR).glob("experiment-*")), "the next one reads it"
 
 
+@pytest.mark.not_quick
 def test_what_sagemaker_did_not_take_is_tried_again_and_a_lost_answer_is_not(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -458,6 +468,7 @@ def test_what_sagemaker_did_not_take_is_tried_again_and_a_lost_answer_is_not(
     assert (result["succeeded"], result["failed"], result["cold"]) == (2, 2, 1)
 
 
+@pytest.mark.not_quick
 def test_it_ends_when_too_many_calls_in_a_row_fail(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -471,6 +482,7 @@ def test_it_ends_when_too_many_calls_in_a_row_fail(
     assert result["latency_ms"]["all"] == {"p50": None, "p90": None, "p99": None}
 
 
+@pytest.mark.not_quick
 def test_one_that_ends_its_processes_is_given_up(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
@@ -482,6 +494,7 @@ def test_one_that_ends_its_processes_is_given_up(
     assert sagemaker.asked == []
 
 
+@pytest.mark.not_quick
 def test_targets_are_named_by_models_versions_aliases_lists_and_prefixes(
     three: list[Version], make_version: Callable[..., Version], settings: Any
 ) -> None:
@@ -506,6 +519,7 @@ def test_targets_are_named_by_models_versions_aliases_lists_and_prefixes(
             resolve(wrong, endpoint)
 
 
+@pytest.mark.not_quick
 def test_limits_are_by_role(
     three: list[Version], operator: User, user_in: Callable[[str], User], settings: Any
 ) -> None:
@@ -580,6 +594,7 @@ def _own_picture(sha256: str) -> None:
     )
 
 
+@pytest.mark.not_quick
 def test_pictures_of_ones_own_are_sent_and_kept_meanwhile(
     three: list[Version], sagemaker: Runtime, operator: User, settings: Any
 ) -> None:
@@ -642,6 +657,7 @@ def test_a_recorded_day_is_drawn_by_its_shares_and_in_order_of_time(
     assert [one.calls for one in plan.targets] == [90.0, 10.0, 0.0]
 
 
+@pytest.mark.not_quick
 def test_of_deleted_calls_the_sums_of_half_days_are_drawn(
     three: list[Version], operator: User
 ) -> None:
@@ -719,6 +735,7 @@ def _file(name: str, grey: int | None) -> SimpleUploadedFile:
     return SimpleUploadedFile(name, out.getvalue(), "image/png")
 
 
+@pytest.mark.not_quick
 def test_the_plan_says_how_many_calls_each_target_gets(
     three: list[Version], make_version: Callable[..., Version], operator: User
 ) -> None:
@@ -737,6 +754,7 @@ def test_the_plan_says_how_many_calls_each_target_gets(
     assert not Experiment.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_the_plan_reckons_with_the_vcpus_and_with_models_that_take_turns_in_memory(
     three: list[Version], operator: User
 ) -> None:

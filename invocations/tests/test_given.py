@@ -47,6 +47,7 @@ def _alone(
     )  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_one_version_is_called_alone_and_what_is_wrong_comes_first(
     two: Pair, models: Models, viewer: User
 ) -> None:
@@ -240,6 +241,7 @@ def test_several_pictures_on_the_page_lead_to_the_page_of_their_answers(
     assert "other_answer" not in rows[0]
 
 
+@pytest.mark.not_quick
 def test_what_several_pictures_cannot_be_is_said_and_nothing_is_called(
     two: Pair,
     models: Models,

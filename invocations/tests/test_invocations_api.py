@@ -404,6 +404,7 @@ def test_a_call_may_name_the_variant_that_answers(
     assert json.loads(ask(body=png()).content)["asked_variant"] == ""
 
 
+@pytest.mark.not_quick
 def test_how_long_the_archive_of_a_cold_call_was_fetched_is_told(
     ask: Ask, model: Model, serving: Endpoint, version: Version
 ) -> None:

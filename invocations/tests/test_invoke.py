@@ -184,6 +184,7 @@ def test_again_sends_the_same_picture_and_shows_warm_beside_cold(post, sagemaker
     assert "3.8 s" in page
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("cold_ms", "said"),
     [(2000.0, "20 × faster"), (250.0, "2.5 × faster"), (104.0, None), (90.0, None)],
@@ -248,6 +249,7 @@ def test_a_link_names_a_version_as_calls_do(post, make_version, named, number):
     assert re.search(rf'<option value="\d+" selected>\s*digits v{number}', page)
 
 
+@pytest.mark.not_quick
 def test_the_models_button_calls_what_is_live(post, make_version):
     make_version(number=2)
     assert "Call v2" in text(post.client.get("/models/digits/"))
@@ -310,6 +312,7 @@ def test_a_text_file_renamed_jpg_gets_a_sentence_and_the_choices_stay(
     assert not Invocation.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_a_kind_that_is_not_read_is_named_and_the_field_offers_what_is(post, sagemaker_runtime):
     heic = upload(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50), "IMG_4711.HEIC")
     refused = text(post(picture=heic))
@@ -506,6 +509,7 @@ def test_the_page_can_be_preset(post, make_version, serving):
     assert post.client.get("/invoke/?endpoint=x&version=-1").status_code == 200
 
 
+@pytest.mark.not_quick
 def test_the_form_offers_the_variants_of_an_endpoint_with_two(post, serving, sagemaker_runtime):
     assert 'name="variant"' not in text(post.client.get("/invoke/"))
     rows = [ProductionVariant(name, "ml.m5.large", 1).as_json() for name in ("large", "small")]
@@ -603,6 +607,7 @@ def test_get_runs_nothing(post, sagemaker_runtime):
     assert post.client.get(reverse("invocations:run")).status_code == 405
 
 
+@pytest.mark.not_quick
 def test_empty_portals_say_what_to_do(db, account, client_of, make_version):
     client = client_of("operator")
     assert "There is no endpoint to call" in text(client.get("/invoke/"))

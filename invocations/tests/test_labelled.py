@@ -107,6 +107,7 @@ def test_a_viewer_stores_the_right_label_of_a_wrong_answer(
     assert f'href="{answer.get_absolute_url()}">eight</a>' in page
 
 
+@pytest.mark.not_quick
 def test_without_javascript_the_form_is_a_page(
     call: Callable[..., Invocation], client_of: Callable[[str], Client]
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_changed_label_is_undone_to_the_one_before(
     )
 
 
+@pytest.mark.not_quick
 def test_what_is_gone_meanwhile_is_not_named_by_an_undo(
     call: Callable[..., Invocation], client_of: Callable[[str], Client]
 ) -> None:
@@ -197,6 +199,7 @@ def test_an_undo_is_for_who_flagged_and_only_while_nobody_flagged_it_again(
     assert LabelledPicture.objects.get().label == "three"
 
 
+@pytest.mark.not_quick
 def test_an_undo_that_s3_does_not_take_changes_nothing(
     call: Callable[..., Invocation],
     client_of: Callable[[str], Client],
@@ -300,6 +303,7 @@ def test_switched_off_nothing_is_offered_or_stored_and_the_set_stays(
     assert "nine" in _text(client.get(_set(answer)))
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(("setting", "most"), [("TEST_SET_PICTURES", 1), ("TEST_SET_MB", 0)])
 def test_a_full_set_takes_no_more_and_labels_still_change(
     call: Callable[..., Invocation],
@@ -339,6 +343,7 @@ def test_large_pictures_lie_in_s3_and_go_with_their_row(
     )
 
 
+@pytest.mark.not_quick
 def test_s3_away_keeps_the_rows_and_says_so(
     call: Callable[..., Invocation],
     client_of: Callable[[str], Client],

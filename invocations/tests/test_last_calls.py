@@ -104,6 +104,7 @@ def test_what_the_release_before_counted_is_found(catalog: list[Version]) -> Non
     assert roll_ups.find_last_calls() == 0
 
 
+@pytest.mark.not_quick
 def test_the_migration_keeps_what_calls_say(catalog: list[Version]) -> None:
     _random_calls(catalog, random.Random(9), 40)
     migration: Any = importlib.import_module("invocations.migrations.0022_last_calls")
@@ -124,6 +125,7 @@ def test_a_call_stays_known_when_its_row_is_gone(catalog: list[Version]) -> None
     assert not RegisteredModel.objects.never_called().filter(name="m0").exists()
 
 
+@pytest.mark.not_quick
 def test_who_sees_some_calls_alone_is_told_of_these(catalog: list[Version], user_in: Any) -> None:
     """What is kept is of everybody's calls."""
     me, other = user_in(roles.VIEWER), user_in(roles.OPERATOR)

@@ -265,6 +265,7 @@ def test_the_page_shows_lines_as_text_the_newest_first(
     assert "2 lines, the newest first." in text
 
 
+@pytest.mark.not_quick
 def test_the_page_says_what_cannot_be_asked_and_what_to_do(
     client_of: Callable[[str], Client], demo: Endpoint, stub: Stubber
 ) -> None:
@@ -282,6 +283,7 @@ def test_the_page_says_what_cannot_be_asked_and_what_to_do(
     assert "Rate &lt;exceeded&gt;" in text
 
 
+@pytest.mark.not_quick
 def test_a_call_leads_to_the_lines_of_its_model_around_it(
     client_of: Callable[[str], Client], demo: Endpoint, version: Version, stub: Stubber
 ) -> None:

@@ -135,6 +135,7 @@ def _same(one: Series, other: Series) -> None:
         ], name
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("range", [Range.DAY, Range.WEEK, Range.WEEKS])
 def test_the_figures_are_the_same_before_half_way_and_after(
     demo: Endpoint, told: CloudWatch, range: Range, monkeypatch: pytest.MonkeyPatch
@@ -276,6 +277,7 @@ def test_an_hour_is_one_row_whoever_writes_it_twice(demo: Endpoint, told: CloudW
     assert MeasuredHour.objects.count() == wrote + 1
 
 
+@pytest.mark.not_quick
 def test_a_kill_between_question_and_row_loses_nothing(
     demo: Endpoint, told: CloudWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def called(endpoint: Endpoint, version: Version, at: datetime, **more: Any) -> N
     )
 
 
+@pytest.mark.not_quick
 def test_the_portals_calls_are_counted_by_time_and_version(
     demo: Endpoint, versions: list[Version]
 ) -> None:
@@ -116,6 +117,7 @@ def test_changes_of_the_time_are_marked_and_nothing_else(
     ]  # fmt: skip
 
 
+@pytest.mark.not_quick
 def test_the_page_says_whose_numbers_are_whose(
     client_of: ClientOf, demo: Endpoint, versions: list[Version], measured: dict[str, Any]
 ) -> None:
@@ -181,6 +183,7 @@ def test_what_is_gone_is_shown_as_it_was_and_not_asked_for_again(
     assert window.end - window.step <= gone < window.end
 
 
+@pytest.mark.not_quick
 def test_the_operation_tells_the_same(
     user_in: Callable[[str], User],
     demo: Endpoint,

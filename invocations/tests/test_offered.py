@@ -46,6 +46,7 @@ def test_the_newest_are_offered_and_what_was_chosen_or_called_for_certain(
     assert re.search(rf'<option value="{oldest.pk}"\s+selected>', page)
 
 
+@pytest.mark.not_quick
 def test_an_alias_beyond_the_list_is_offered_where_it_is_chosen(
     many: list[Version], client_of: Callable[[str], Client], serving: Any
 ) -> None:
@@ -97,6 +98,7 @@ def test_models_are_offered_in_the_order_in_which_people_count(
     assert names == ["camera_1", "camera_9", "camera_10"]
 
 
+@pytest.mark.not_quick
 def test_the_first_aliases_are_those_of_the_first_models(many: list[Version]) -> None:
     for model, name in (("cat", "a"), ("bee", "a"), ("ant", "a10"), ("ant", "a9"), ("ant", "live")):
         aliases.move(model=model, name=name, number=1, actor=None)

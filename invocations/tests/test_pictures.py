@@ -86,6 +86,7 @@ def test_sixteen_bit_greys_are_scaled_not_clipped():
     assert [sent.getpixel((x, 0)) for x in range(4)] == pytest.approx([0, 78, 156, 255], abs=1)
 
 
+@pytest.mark.not_quick
 def test_the_thumbnail_is_a_small_jpeg():
     picture = prepared(encoded(SMALL.resize((2000, 1000)), "PNG"))
     thumbnail = opened(picture.thumbnail)
@@ -209,6 +210,7 @@ def test_a_file_that_is_cut_short():
         prepared(data[: len(data) // 2])
 
 
+@pytest.mark.not_quick
 def test_a_file_larger_than_is_looked_at():
     with pytest.raises(NotAPicture, match="larger than 64 MB"):
         prepared(b"\xff\xd8" + bytes(MAX_FILE_BYTES))
@@ -224,6 +226,7 @@ def test_a_name_is_only_a_name():
     assert prepared(encoded(SMALL, "PNG"), "../../etc/cat.png").name == "cat.png"
 
 
+@pytest.mark.not_quick
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=400))
 def test_random_bytes_never_raise_anything_else(data):

@@ -60,6 +60,7 @@ def test_few_calls_that_may_wait_cost_more_than_many() -> None:
     assert best.choice.instance_type == LARGE
 
 
+@pytest.mark.not_quick
 def test_as_recorded_is_what_the_endpoint_had(demo: Endpoint, versions: list[Version]) -> None:
     call(demo, versions[:5])
     found = planner.plan(WantedCapacity(models="*", like=demo, most_instances=1))
@@ -102,6 +103,7 @@ def _store(name: str, **what: Any) -> Store:
     return Store.objects.create(name=name, **what)
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("versions")
 def test_models_of_another_store_are_planned_for(client_of: ClientOf, demo: Endpoint) -> None:
     model = RegisteredModel.objects.create(name="far", store=_store("far"))
@@ -152,6 +154,7 @@ def test_too_few_recorded_calls_are_none(demo: Endpoint, versions: list[Version]
         planner.plan(WantedCapacity(models="*", like=demo, most_instances=1))
 
 
+@pytest.mark.not_quick
 def test_the_page_has_form_chart_and_table(client_of: ClientOf, versions: list[Version]) -> None:
     client = client_of("operator")
     assert "Nothing is planned yet" in client.get(PAGE).content.decode()
@@ -193,6 +196,7 @@ def test_the_operation_says_the_same(
     assert "cold_share" in wrong.json()["errors"]
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("versions")
 def test_the_page_is_marked_as_one_of_the_endpoints_and_one_point_makes_no_chart(
     client_of: ClientOf,

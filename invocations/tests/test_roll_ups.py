@@ -103,6 +103,7 @@ def test_what_is_not_over_or_just_began_waits(demo: Endpoint, versions: list[Ver
     assert roll_ups.roll_up() == 1
 
 
+@pytest.mark.not_quick
 def test_a_kill_in_the_midst_counts_nothing_twice(
     demo: Endpoint, versions: list[Version], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,6 +184,7 @@ def test_of_many_versions_those_with_the_most_calls_are_shown(
     assert versions[0] not in found.idle
 
 
+@pytest.mark.not_quick
 def test_old_rows_go_and_the_sums_and_each_last_call_stay(
     demo: Endpoint, versions: list[Version], settings: Any
 ) -> None:

@@ -175,6 +175,7 @@ def test_a_header_that_would_begin_another_is_not_sent(stub):
     assert stub.sent == []
 
 
+@pytest.mark.not_quick
 def test_without_credentials_nothing_is_sent(stub, monkeypatch):
     monkeypatch.setattr(aws.sagemaker_runtime()._request_signer, "_credentials", None)
     with pytest.raises(errors.Denied, match="credentials"):

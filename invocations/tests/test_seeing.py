@@ -141,6 +141,7 @@ def test_an_experiment_sends_of_the_pictures_of_calls_ones_own(
         sending.payloads(kept, targets)
 
 
+@pytest.mark.not_quick
 def test_who_gave_a_picture_keeps_it_when_somebody_else_forgets_it(
     two: Pair, models: Models, closed: User, user_in: Callable[[str], Any], serving: Endpoint
 ) -> None:

@@ -119,6 +119,7 @@ def test_samples_of_other_models_are_left_out(
     assert side_by_side.choices(*two).samples == 1
 
 
+@pytest.mark.not_quick
 def test_both_versions_are_called_with_each_picture_and_differences_come_first(
     two: tuple[Version, Version], models: Models, sample: bytes, viewer: User
 ) -> None:
@@ -151,6 +152,7 @@ def test_both_versions_are_called_with_each_picture_and_differences_come_first(
     assert "digits v1 and digits v2" in event.sentence
 
 
+@pytest.mark.not_quick
 def test_a_picture_that_fails_does_not_end_the_rest(
     two: tuple[Version, Version], models: Models, sample: bytes, viewer: User
 ) -> None:

@@ -105,6 +105,7 @@ def call(
     Invocation.objects.bulk_create(rows)
 
 
+@pytest.mark.not_quick
 def test_thrash_is_said_with_what_would_help(demo: Endpoint, versions: list[Version]) -> None:
     call(demo, versions)
     found = thrash.of_endpoint(demo)
@@ -133,6 +134,7 @@ def test_of_few_calls_nothing_is_said(demo: Endpoint, versions: list[Version]) -
     assert not found.less
 
 
+@pytest.mark.not_quick
 def test_models_that_fit_together_are_said_to(demo: Endpoint, versions: list[Version]) -> None:
     call(demo, versions[:FIT])
     found = thrash.of_endpoint(demo)
@@ -142,6 +144,7 @@ def test_models_that_fit_together_are_said_to(demo: Endpoint, versions: list[Ver
     ]
 
 
+@pytest.mark.not_quick
 def test_calls_that_were_warm_outweigh_the_simulation(
     demo: Endpoint, versions: list[Version]
 ) -> None:
@@ -153,6 +156,7 @@ def test_calls_that_were_warm_outweigh_the_simulation(
     assert "there is no advice" in found.sentences[0]
 
 
+@pytest.mark.not_quick
 def test_without_a_word_of_the_container_the_simulation_stands(
     demo: Endpoint, versions: list[Version]
 ) -> None:
@@ -164,6 +168,7 @@ def test_without_a_word_of_the_container_the_simulation_stands(
     assert found.sentences[0].endswith("one call in six waits for its model.")
 
 
+@pytest.mark.not_quick
 def test_what_was_never_measured_is_taken_for_the_average(
     demo: Endpoint, versions: list[Version]
 ) -> None:
@@ -177,6 +182,7 @@ def test_what_was_never_measured_is_taken_for_the_average(
     assert thrash.of_endpoint(demo).verdict == Verdict.NOT_KNOWN
 
 
+@pytest.mark.not_quick
 def test_a_type_whose_memory_is_not_known_gets_no_word(
     demo: Endpoint, versions: list[Version]
 ) -> None:
@@ -188,6 +194,7 @@ def test_a_type_whose_memory_is_not_known_gets_no_word(
     assert "ml.new.type" in found.sentences[0]
 
 
+@pytest.mark.not_quick
 def test_calls_of_an_earlier_configuration_do_not_count(
     demo: Endpoint, versions: list[Version]
 ) -> None:
@@ -262,6 +269,7 @@ def test_the_page_leads_to_the_filled_in_form_whoever_may_change_it(
     assert "/change/" not in seen
 
 
+@pytest.mark.not_quick
 def test_the_page_shows_nothing_of_few_calls(
     demo: Endpoint, versions: list[Version], client_of: ClientOf
 ) -> None:
@@ -297,6 +305,7 @@ def test_the_operation_says_the_same(
     assert sum(one["calls"] for one in told["versions"]) == 300
 
 
+@pytest.mark.not_quick
 def test_it_is_found_once_for_all_who_look(
     demo: Endpoint, versions: list[Version], django_assert_max_num_queries: Any
 ) -> None:
@@ -307,6 +316,7 @@ def test_it_is_found_once_for_all_who_look(
         thrash.of_endpoint(demo)
 
 
+@pytest.mark.not_quick
 def test_two_variants_are_not_one_memory(demo: Endpoint, versions: list[Version]) -> None:
     demo.variants = [
         {"name": "large", "instance_type": LARGE, "instance_count": 1, "weight": 1.0},

@@ -29,6 +29,7 @@ def under_way(monkeypatch):
     wait_until(lambda: not under_way._beating)
 
 
+@pytest.mark.not_quick
 def test_a_call_that_stands_in_line_for_an_hour_is_not_lost(
     serving, make_version, client_of, under_way, monkeypatch
 ):
@@ -94,6 +95,7 @@ def test_heartbeats_go_on_after_a_lock_of_the_database(
     under_way.discard(recorded)
 
 
+@pytest.mark.not_quick
 def test_the_answer_of_a_call_whose_lease_ran_out_is_not_written(
     serving, make_version, client_of, under_way, monkeypatch
 ):

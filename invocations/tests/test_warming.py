@@ -100,6 +100,7 @@ def test_each_version_is_called_once(
     assert Event.objects.filter(action="warming.requested").count() == 2
 
 
+@pytest.mark.not_quick
 def test_all_that_aliases_point_at_comes_first(
     demo: Endpoint, versions: list[Version], boss: User, asked: list[str]
 ) -> None:
@@ -118,6 +119,7 @@ def test_warming_counts_not_as_traffic(demo: Endpoint, versions: list[Version], 
     assert not Invocation.objects.traffic().exists()
 
 
+@pytest.mark.not_quick
 def test_what_is_stopped_calls_no_further(
     demo: Endpoint, versions: list[Version], boss: User, asked: list[str]
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_killed_worker_loses_one_call_at_most(
     assert len(asked) == 14
 
 
+@pytest.mark.not_quick
 def test_a_model_that_fails_is_told_and_the_next_one_is_called(
     demo: Endpoint, versions: list[Version], boss: User
 ) -> None:
@@ -212,6 +215,7 @@ def test_after_each_change_the_models_are_warmed_once(
     assert made.reason == Warming.Reason.CHANGE
 
 
+@pytest.mark.not_quick
 def test_a_new_endpoint_loads_what_aliases_point_at_once_it_serves(
     account: Account, versions: list[Version], boss: User, asked: list[str]
 ) -> None:
@@ -230,6 +234,7 @@ def test_a_new_endpoint_loads_what_aliases_point_at_once_it_serves(
     assert any(one.startswith("Once it serves, the portal loads the models") for one in notes)
 
 
+@pytest.mark.not_quick
 def test_the_form_and_the_operation_ask_for_it(
     account: Account, client_of: ClientOf, boss: User
 ) -> None:
@@ -280,6 +285,7 @@ def test_the_page_warms_keeps_and_stops(
     assert client.post(f"{page}keep/", {"models": "*"}).status_code == 400
 
 
+@pytest.mark.not_quick
 def test_viewers_warm_and_keep_nothing(
     demo: Endpoint, versions: list[Version], client_of: ClientOf
 ) -> None:

@@ -601,6 +601,7 @@ def test_a_client_that_keeps_its_connection_need_not_hurry(impatient: LocalAwsPr
         assert status(answer_of(ours)) == 200
 
 
+@pytest.mark.not_quick
 def test_no_mangled_head_breaks_the_guard() -> None:
     """Bytes changed at random: each head is an error of waitress's or has a verdict."""
     ring = KeyRing([Key(KEY, SECRET)])

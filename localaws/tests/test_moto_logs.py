@@ -37,6 +37,7 @@ def test_the_last_lines_of_the_last_streams_are_kept(groups):
     assert "stream 0" not in groups["g"].streams
 
 
+@pytest.mark.not_quick
 def test_all_groups_together_are_bounded(groups):
     lines = LogLines("123456789012", REGION, max_bytes=1_000_000)
     for number in range(100):

@@ -35,6 +35,7 @@ def test_they_are_true_to_half_a_percent_over_several_minutes(percent):
     assert found == pytest.approx(everything[rank - 1], rel=0.005)
 
 
+@pytest.mark.not_quick
 def test_what_is_kept_does_not_grow_with_the_calls():
     chance = random.Random(7)
     assert len(datum(chance.uniform(1, 1e6) for _ in range(100_000)).counts) < 6 * 900

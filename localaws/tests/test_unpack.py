@@ -124,6 +124,7 @@ def test_of_two_files_of_one_name_the_last_counts_and_links_keep_the_first(tmp_p
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"new", "hard": b"old"}
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
 def test_headers_take_no_more_memory_than_a_few_megabytes(tmp_path, kind):
     header = tarfile.TarInfo("a")

@@ -204,6 +204,7 @@ def test_the_button_says_what_it_loads(client_of: Callable[[str], Client]) -> No
     assert float(said[1]) == pytest.approx(total / 1e6, abs=0.05)
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(
     ("language", "query", "operations"),
     [

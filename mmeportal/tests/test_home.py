@@ -189,6 +189,7 @@ def test_a_rejected_version_leaves_the_list_when_a_newer_one_was_uploaded(
     assert "All quiet" in _page(client)
 
 
+@pytest.mark.not_quick
 def test_an_operator_dismisses_a_rejected_version_for_everybody(
     client_of: Callable[[str], Client],
 ) -> None:
@@ -284,6 +285,7 @@ def test_a_rejected_upload_leads_to_its_reason(operator: User) -> None:
     assert "See the reason" in page
 
 
+@pytest.mark.not_quick
 def test_archives_to_try_are_offered_until_something_was_uploaded(
     operator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +310,7 @@ def test_what_others_did_is_no_step_of_the_user(operator: User) -> None:
     assert _states(_page(_client(operator))) == ["todo", "todo", "done", "todo"]
 
 
+@pytest.mark.not_quick
 def test_the_steps_can_be_hidden_by_each_user(operator: User) -> None:
     client = _client(operator)
     assert client.post("/first-steps/hide/").status_code == 302
@@ -321,6 +324,7 @@ def test_the_steps_can_be_hidden_by_each_user(operator: User) -> None:
     assert len(_states(_page(client))) == 4
 
 
+@pytest.mark.not_quick
 def test_who_may_not_upload_has_one_step_until_the_first_call(
     user_in: Callable[[str], User],
 ) -> None:

@@ -25,6 +25,7 @@ def _asked(user: User, **headers: str) -> Any:
     return answer.json()
 
 
+@pytest.mark.not_quick
 def test_it_has_what_needs_somebody_what_runs_what_ends_and_what_was_called(
     serving: Endpoint, make_version: Callable[..., Any], user_in: Callable[[str], User],
 ) -> None:  # fmt: skip

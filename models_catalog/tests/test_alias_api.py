@@ -41,6 +41,7 @@ def _put(client: Client, number: int, path: str = LIVE, **more: Any) -> Any:
     return client.put(path, body, content_type="application/json", headers=headers)
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_an_alias_is_made_moved_rolled_back_and_deleted(api: Callable[..., Client]) -> None:
     make_model()
@@ -75,6 +76,7 @@ def test_an_alias_is_made_moved_rolled_back_and_deleted(api: Callable[..., Clien
     assert client.get(f"{LIST}/never/history").status_code == 404
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_if_match_holds_a_move_to_what_was_read(api: Callable[..., Client]) -> None:
     make_model()

@@ -86,6 +86,7 @@ def test_the_undo_of_the_first_move_takes_live_away(operator: Client) -> None:
     assert not Alias.objects.exists()
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_who_was_slower_is_told_what_it_is_now(operator: Client) -> None:
     make_model()
@@ -99,6 +100,7 @@ def test_who_was_slower_is_told_what_it_is_now(operator: Client) -> None:
     assert Alias.objects.get().version.number == 1
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_any_name_is_added_and_a_wrong_one_is_explained(operator: Client) -> None:
     make_model()
@@ -167,6 +169,7 @@ def test_viewers_see_aliases_and_no_buttons(client_of: Callable[[str], Any]) -> 
     assert viewer.post(f"{MODEL}move-alias/", {"alias": "live", "number": 1}).status_code == 403
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_the_page_says_where_the_mirror_is_and_whether_it_is_behind(operator: Client) -> None:
     make_model()
@@ -181,6 +184,7 @@ def test_the_page_says_where_the_mirror_is_and_whether_it_is_behind(operator: Cl
     assert "The portal goes on trying. Denied." in _text(_get(operator, address))
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_a_version_that_is_not_ready_has_no_button(operator: Client) -> None:
     make_model(versions=1)

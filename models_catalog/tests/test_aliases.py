@@ -119,6 +119,7 @@ def test_there_and_back_again_is_another_state() -> None:
         point(3, expected=seen)
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_roll_backs_go_back_step_by_step() -> None:
     make_model()

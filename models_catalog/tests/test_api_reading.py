@@ -179,6 +179,7 @@ def test_a_rejection_has_a_stable_code_and_a_sentence_in_the_readers_language(
     assert (old["reason"], old["reason_code"]) == ("As it was said before.", None)
 
 
+@pytest.mark.not_quick
 def test_versions_are_found_by_each_of_their_three_checksums(viewer: Client) -> None:
     made("one", sha256="ab" * 32, published_sha256="bc" * 32, content_sha256="cd" * 32)
     made("two", sha256="ab" * 32, state=Version.State.REJECTED)
@@ -226,6 +227,7 @@ def test_what_is_not_there_is_named(viewer: Client, path: str, named: str) -> No
     assert named in json.loads(answer.content)["detail"]
 
 
+@pytest.mark.not_quick
 def test_what_a_client_has_already_is_304(viewer: Client) -> None:
     version = made("digits", state=Version.State.CHECKING)
     for path in ("/models/digits", "/models/digits/versions/1"):

@@ -29,6 +29,7 @@ def zoo(db: None) -> None:
         one.clear()
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("zoo")
 def test_models_are_sorted_by_the_best_of_their_ready_versions(viewer: Client) -> None:
     def found(sort: str, more: str = "") -> list[tuple[str, dict[str, Any]]]:
@@ -49,6 +50,7 @@ def test_models_are_sorted_by_the_best_of_their_ready_versions(viewer: Client) -
     assert {best for _name, best in found("name")} == {None}
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("zoo")
 def test_the_order_goes_on_over_pages(viewer: Client) -> None:
     first = got(viewer, "/models?sort=meta.accuracy&limit=1")
@@ -82,6 +84,7 @@ def test_what_is_no_order_is_refused(viewer: Client, sort: str) -> None:
     assert "sort" in answer.json()["errors"]
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("zoo")
 def test_the_list_shows_a_key_as_a_column(client_of: Callable[[str], Client]) -> None:
     browser = client_of("admin")

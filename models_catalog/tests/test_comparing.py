@@ -58,6 +58,7 @@ def test_what_differs_is_said(viewer: Client) -> None:
     }
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("two")
 def test_the_other_one_is_a_reference_or_the_version_before(viewer: Client) -> None:
     made("cats")
@@ -99,6 +100,7 @@ def test_the_page_shows_both_and_leaves_out_what_is_alike(
     assert client.get(f"{url}?with=%00").status_code == 200
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("two")
 def test_two_ticked_versions_lead_to_their_comparison(client_of: Callable[[str], Client]) -> None:
     client = client_of("admin")
@@ -122,6 +124,7 @@ def test_two_ticked_versions_lead_to_their_comparison(client_of: Callable[[str],
     assert said in client.get("/models/digits/compare/", follow=True).content.decode()
 
 
+@pytest.mark.not_quick
 def test_a_long_note_is_shown_by_its_beginning_and_whole_on_request(
     db: None, client_of: Callable[[str], Client]
 ) -> None:

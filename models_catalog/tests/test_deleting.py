@@ -70,6 +70,7 @@ def test_its_rows_go_its_name_is_free_and_the_log_has_it(
     assert str(version) == "broken v1"
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("state", ["ready", "checking", "uploaded"])
 def test_a_model_with_any_other_version_stays(
     client_of: Callable[[str], Client], rejected: RegisteredModel, state: str

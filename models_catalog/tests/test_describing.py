@@ -58,6 +58,7 @@ def test_what_is_no_tag_is_refused(given: list[str]) -> None:
         tags.read(given)
 
 
+@pytest.mark.not_quick
 def test_the_api_changes_tags_and_owner_and_says_so(operator: Client, user_in: Any) -> None:
     kim = user_in(roles.VIEWER)
     made("digits")
@@ -81,6 +82,7 @@ def test_the_api_changes_tags_and_owner_and_says_so(operator: Client, user_in: A
     ]
 
 
+@pytest.mark.not_quick
 def test_the_owner_is_who_made_it_until_one_is_named(operator: Client, user_in: Any) -> None:
     kim = user_in(roles.VIEWER)
     assert (
@@ -93,6 +95,7 @@ def test_the_owner_is_who_made_it_until_one_is_named(operator: Client, user_in: 
     assert patch(operator, owner="").json()["owner"] == "operator-user"
 
 
+@pytest.mark.not_quick
 def test_nothing_is_changed_where_a_part_is_wrong(operator: Client, user_in: Any) -> None:
     gone = user_in(roles.VIEWER)
     gone.is_active = False
@@ -111,6 +114,7 @@ def test_nothing_is_changed_where_a_part_is_wrong(operator: Client, user_in: Any
     assert patch(operator, add_tags=["one-more"], remove_tags=["t0"]).status_code == 200
 
 
+@pytest.mark.not_quick
 def test_if_match_refuses_what_was_changed_meanwhile(operator: Client) -> None:
     made("digits")
     etag = operator.get(DIGITS).headers["ETag"]
@@ -166,6 +170,7 @@ def test_models_are_found_by_tag_and_owner(
     assert re.findall(r'<td class="name" title="([^"]+)"', first)[0] == "bee"
 
 
+@pytest.mark.not_quick
 def test_the_page_changes_them_and_says_who_was_faster(
     client_of: Callable[[str], Client], user_in: Any
 ) -> None:

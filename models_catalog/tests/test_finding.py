@@ -92,6 +92,7 @@ def test_models_are_found_by_what_is_known_of_them(
         assert " ".join(sorted(shown)) == names
 
 
+@pytest.mark.not_quick
 @pytest.mark.usefixtures("zoo")
 @pytest.mark.parametrize(
     ("sort", "names"), [("called", "cat ant empty bee"), ("size", "cat ant bee empty")]

@@ -113,6 +113,7 @@ def said() -> list[str]:
     return [str(one.sentence) for one in found]
 
 
+@pytest.mark.not_quick
 def test_it_is_changed_by_key_and_the_event_has_old_and_new(operator: Client) -> None:
     made("digits", metadata={"accuracy": 0.93, "epoch": 12, "data": "May"}, note="first")
     answer = patch(operator, metadata={"accuracy": "0.95", "epoch": None, "run": 7}, note="second")
@@ -160,6 +161,7 @@ def test_a_change_that_cannot_be_kept_changes_nothing(
     assert said() == []
 
 
+@pytest.mark.not_quick
 def test_a_number_that_json_does_not_know_is_a_text(operator: Client) -> None:
     made("digits")
     data = '{"metadata": {"loss": 1e999}}'
@@ -168,6 +170,7 @@ def test_a_number_that_json_does_not_know_is_a_text(operator: Client) -> None:
     assert answer.json()["metadata"] == {"loss": "inf"}
 
 
+@pytest.mark.not_quick
 def test_if_match_and_rights_are_asked(operator: Client, viewer: Client) -> None:
     made("digits")
     etag = operator.get(VERSION).headers["ETag"]
@@ -179,6 +182,7 @@ def test_if_match_and_rights_are_asked(operator: Client, viewer: Client) -> None
     assert patch(operator, path=VERSION.replace("/1", "/9"), note="x").status_code == 404
 
 
+@pytest.mark.not_quick
 def test_the_page_changes_it_and_says_who_was_faster(
     client_of: Callable[[str], Client], operator: Client
 ) -> None:

@@ -85,6 +85,7 @@ def test_auto_stores_where_compression_saves_less_than_15_percent(
     assert found.facts[kind] == len(served)
 
 
+@pytest.mark.not_quick
 def test_a_large_tar_is_judged_by_a_sample_and_never_compressed_to_be_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_large_tar_is_judged_by_a_sample_and_never_compressed_to_be_stored(
     assert found.facts["stored_bytes"] == len(served)
 
 
+@pytest.mark.not_quick
 def test_where_the_sample_was_wrong_it_is_stored_after_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

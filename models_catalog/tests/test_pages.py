@@ -67,6 +67,7 @@ def _form(path: Path, **fields: str) -> dict[str, Any]:
     return {"name": "digits", "description": "d", "note": "n", "archive": file, **fields}
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
 def test_every_role_reads_the_catalog(
     client_of: Callable[[str], Client], version: Version, role: str
@@ -81,6 +82,7 @@ def test_every_role_reads_the_catalog(
         assert shown in page
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(("role", "allowed"), [("viewer", 0), ("operator", 1), ("admin", 1)])
 def test_only_operators_and_admins_see_and_reach_the_upload(
     client_of: Callable[[str], Client], version: Version, role: str, allowed: int
@@ -283,6 +285,7 @@ def test_what_a_store_without_room_answers_is_told(
     assert not RegisteredModel.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_a_settled_page_does_not_poll(client_of: Callable[[str], Client], version: Version) -> None:
     client = client_of("viewer")
     for url in (version.get_absolute_url(), "/models/digits/"):
@@ -471,6 +474,7 @@ def test_a_model_is_found_by_a_part_of_its_name(
     assert 'href="/models/faces/"' not in page
 
 
+@pytest.mark.not_quick
 def test_a_search_costs_as_many_queries_as_it_has_tables(
     client_of: Callable[[str], Client],
     served: Version,
@@ -486,6 +490,7 @@ def test_a_search_costs_as_many_queries_as_it_has_tables(
         assert client.get("/models/", {"q": "aaaa11"}).content.count(b"aaaa11") > 10
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize(("role", "allowed"), [("viewer", 0), ("operator", 1), ("admin", 1)])
 def test_only_who_may_upload_may_download(
     client_of: Callable[[str], Client], served: Version, role: str, allowed: int
@@ -522,6 +527,7 @@ def test_a_download_leads_to_the_object_in_s3_for_a_minute(
         assert forged.status_code == 403
 
 
+@pytest.mark.not_quick
 def test_without_credentials_the_page_says_why_nothing_is_downloaded(
     client_of: Callable[[str], Client], served: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -610,6 +616,7 @@ def test_the_page_says_what_is_done_and_what_is_to_come(
         assert f">{text}</li>" in page
 
 
+@pytest.mark.not_quick
 def test_the_admin_site_shows_what_is_served_and_changes_nothing(
     client_of: Callable[[str], Client], served: Version
 ) -> None:
@@ -640,6 +647,7 @@ def test_what_both_runs_notice_is_told_once(db: None) -> None:
     ]
 
 
+@pytest.mark.not_quick
 def test_the_list_by_name_has_camera_2_before_camera_10_on_each_page(
     client_of: Callable[[str], Client],
 ) -> None:

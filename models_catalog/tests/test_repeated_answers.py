@@ -47,6 +47,7 @@ def post(person: User) -> Callable[..., Any]:
     return send
 
 
+@pytest.mark.not_quick
 def test_who_has_left_the_group_gets_the_kept_answer_no_more(
     person: User, post: Callable[..., Any]
 ) -> None:
@@ -67,6 +68,7 @@ def test_who_has_left_the_group_gets_the_kept_answer_no_more(
     assert post(*asked).content == first.content
 
 
+@pytest.mark.not_quick
 def test_where_another_store_is_hidden_by_now_what_was_made_is_told_as_it_is(
     post: Callable[..., Any],
 ) -> None:

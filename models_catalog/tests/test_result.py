@@ -80,6 +80,7 @@ def test_the_page_leads_with_picture_answer_and_times(
     assert page.index('id="result"') < page.index("<summary>Layers")
 
 
+@pytest.mark.not_quick
 def test_a_report_from_before_shows_what_it_has_and_no_zeros(
     client_of: Callable[[str], Client], made: Callable[..., Version]
 ) -> None:
@@ -118,6 +119,7 @@ def test_a_rejected_version_shows_reason_and_files_and_nothing_untrue(
         assert untrue not in page, untrue
 
 
+@pytest.mark.not_quick
 def test_next_and_previous_versions_are_links(
     client_of: Callable[[str], Client], made: Callable[..., Version]
 ) -> None:

@@ -251,6 +251,7 @@ def test_what_uses_it_is_said_and_thumbnails_go(
     assert admin.get(f"{V2}download/").status_code == 404
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_a_page_says_why_a_version_with_an_alias_is_not_retired(
     client_of: Callable[[str], Client],
@@ -264,6 +265,7 @@ def test_a_page_says_why_a_version_with_an_alias_is_not_retired(
     assert _two().state == "ready"
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_a_page_retires_with_an_undo(client_of: Callable[[str], Client]) -> None:
     make_model()
@@ -321,6 +323,7 @@ def test_a_deletion_takes_the_scope_admin(digits: str, api: Callable[..., Client
     assert _two().state == "ready"
 
 
+@pytest.mark.not_quick
 @pytest.mark.django_db
 def test_the_page_of_a_version_says_where_it_runs(client_of: Callable[[str], Client]) -> None:
     make_model(bucket="b", prefix="m")

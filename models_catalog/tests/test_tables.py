@@ -59,6 +59,7 @@ def test_the_list_is_sorted_filtered_and_paged_in_the_address(
     assert len(_names(client, state="no-such-state")) == 50
 
 
+@pytest.mark.not_quick
 def test_a_badge_is_shown_only_where_the_state_is_not_the_normal_one(
     client_of: Callable[[str], Client], db: None
 ) -> None:

@@ -23,6 +23,7 @@ def demo(archives: Path, settings: Any) -> Path:
     return path
 
 
+@pytest.mark.not_quick
 def test_both_are_downloaded_by_whoever_may_upload(
     client_of: Callable[[str], Client], demo: Path, client: Client
 ) -> None:

@@ -74,6 +74,7 @@ def test_what_is_planned_is_what_it_becomes(
     assert made.key == plan["key"]
 
 
+@pytest.mark.not_quick
 def test_the_numbers_of_many_names_are_asked_at_once(
     client_of: Callable[[str], Client], django_assert_max_num_queries: Any
 ) -> None:
@@ -98,6 +99,7 @@ def test_an_upload_begins_with_all_that_was_entered(client_of: Callable[[str], C
     assert upload.packing_choice == "stored"
 
 
+@pytest.mark.not_quick
 def test_another_try_gets_the_upload_of_the_first(client_of: Callable[[str], Client]) -> None:
     uid = secrets.token_urlsafe(32)
     client = client_of("operator")
@@ -112,6 +114,7 @@ def test_another_try_gets_the_upload_of_the_first(client_of: Callable[[str], Cli
         assert "uid" in _asked(client, uid=odd).json()["errors"]
 
 
+@pytest.mark.not_quick
 def test_what_can_be_refused_is_refused_before_a_byte_travels(
     client_of: Callable[[str], Client], settings: Any
 ) -> None:

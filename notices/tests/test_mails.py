@@ -104,6 +104,7 @@ def test_a_mail_is_plain_text_in_the_readers_language(server: Server, vera: User
     assert "거부" in server.got[1].get_content()
 
 
+@pytest.mark.not_quick
 def test_who_gets_a_mail(
     server: Server, vera: User, user_in: Callable[[str], Any], version: Version
 ) -> None:
@@ -185,6 +186,7 @@ def test_a_role_chooses_what_it_may_see(vera: User) -> None:
         mails.choose(user=vera, kinds=["webhook.paused"], only_own=True)
 
 
+@pytest.mark.not_quick
 def test_the_page_keeps_a_choice(vera: User, settings: Any) -> None:
     client = Client()
     client.force_login(vera)

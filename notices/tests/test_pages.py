@@ -24,6 +24,7 @@ def _text(answer: Any) -> str:
     return str(answer.content.decode())
 
 
+@pytest.mark.not_quick
 def test_a_webhook_is_made_and_its_secret_is_shown_once(admin: Client, receiver: Receiver) -> None:
     assert "No webhook yet" in _text(admin.get("/webhooks/"))
     assert 'name="kinds" value="version.rejected"' in _text(admin.get("/webhooks/new/"))
@@ -48,6 +49,7 @@ def test_a_wrong_form_is_shown_again(admin: Client, receiver: Receiver) -> None:
     assert not Webhook.objects.exists()
 
 
+@pytest.mark.not_quick
 def test_a_page_shows_what_was_sent_and_sends_it_again(
     admin: Client, hook: Hook, receiver: Receiver, version: Version, jobs: list[int]
 ) -> None:
@@ -99,6 +101,7 @@ def test_the_buttons_of_the_page(admin: Client, hook: Hook, receiver: Receiver) 
     assert admin.get(page).status_code == 404
 
 
+@pytest.mark.not_quick
 def test_today_shows_a_webhook_that_the_portal_paused(admin: Client, hook: Hook) -> None:
     webhook, _ = hook(note="pipeline")
     said = "The webhook pipeline is paused: nothing could be delivered."

@@ -37,6 +37,7 @@ def ask(user_in: Callable[[str], Any], receiver: Receiver) -> Ask:
     return do
 
 
+@pytest.mark.not_quick
 def test_the_life_of_a_webhook(ask: Ask, receiver: Receiver, version: Version) -> None:
     made = ask("post", "/webhooks", {"url": receiver.url, "kinds": ["version.ready"]})
     assert made.status_code == 201, made.content
@@ -147,6 +148,7 @@ def test_every_kind_is_listed_with_its_events(ask: Ask) -> None:
     assert "alias.rolled_back_because" in found["alias.moved"]["events"]
 
 
+@pytest.mark.not_quick
 def test_the_links_of_a_message_lead_somewhere(
     hook: Hook, client_of: Any, version: Version
 ) -> None:

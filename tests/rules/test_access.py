@@ -228,6 +228,7 @@ def test_every_exception_of_the_table_says_why() -> None:
     assert not silent, f"Say in {WHERE} why these need more than {QUERIES} queries: {silent}"
 
 
+@pytest.mark.not_quick
 def test_there_is_a_row_of_everything(site: Site) -> None:
     empty = [m.__name__ for m in rows_of.models_shown() if not m._default_manager.exists()]
     assert not empty, f"tests/rules/rows.py builds no rows of {empty}: add them to build()."

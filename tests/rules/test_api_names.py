@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.rules.api_subjects import PREFIX, document, subjects
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +50,7 @@ def _is_time(schema: dict[str, Any]) -> bool:
     return any(one.get("format") == "date-time" for one in inner)
 
 
+@pytest.mark.not_quick
 def test_fields_have_the_words_of_the_glossary() -> None:
     wrong, used = [], set()
     for schema, field, found in _fields():

@@ -55,6 +55,7 @@ def _has_words(text: str) -> bool:
 # --- the catalog ---------------------------------------------------------------------------------
 
 
+@pytest.mark.not_quick
 @by_language
 def test_the_catalog_has_what_the_document_says_and_nothing_else(language: str) -> None:
     path = messages.api_catalog_path(ROOT, language)
@@ -112,6 +113,7 @@ def test_no_korean_particle_is_left_to_the_reader_or_follows_what_a_program_puts
 # --- the document --------------------------------------------------------------------------------
 
 
+@pytest.mark.not_quick
 @by_language
 def test_only_sentences_differ(language: str) -> None:
     english, other = (

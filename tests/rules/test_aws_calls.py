@@ -350,6 +350,7 @@ def test_no_404_of_another_server_means_that_an_endpoint_is_gone() -> None:
             )
 
 
+@pytest.mark.not_quick
 def test_every_call_is_in_the_service_model_that_boto3_has() -> None:
     for service, name in calls():
         assert name in _model(service).operation_names

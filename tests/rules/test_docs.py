@@ -178,6 +178,7 @@ def test_there_are_pages() -> None:
     assert {"README.md", "docs/settings.md", "docs/security.md", "container/README.md"} <= names
 
 
+@pytest.mark.not_quick
 def test_each_setting_is_documented_and_each_documented_one_exists() -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
     documented = {

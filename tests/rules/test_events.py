@@ -92,6 +92,7 @@ def _pattern(node: ast.JoinedStr) -> re.Pattern[str]:
     return re.compile(text if re.match(r"[a-z]+\\\.", text) else r"(?!)")
 
 
+@pytest.mark.not_quick
 def test_each_call_of_record_names_a_code_that_is_registered_or_brings_its_text() -> None:
     wrong, seen = [], 0
     for where, arguments in _calls():
@@ -139,6 +140,7 @@ def test_every_word_that_looks_like_a_code_has_its_sentence() -> None:
     assert not unknown, "\n".join(["Write the sentence into the app's events.py:", *unknown])
 
 
+@pytest.mark.not_quick
 def test_every_code_is_used() -> None:
     uses: dict[str, int] = {}
     built, ends = [], [r"(?!)"]
@@ -168,6 +170,7 @@ def test_every_code_is_used() -> None:
     )
 
 
+@pytest.mark.not_quick
 def test_every_sentence_is_one() -> None:
     odd = [
         f"{code}: {template}"

@@ -50,6 +50,7 @@ def test_the_document_is_sent_compressed_to_who_takes_that(language: str) -> Non
     assert refused.content == plain.content
 
 
+@pytest.mark.not_quick
 def test_the_document_is_openapi_3_1() -> None:
     found = document()
     assert found["openapi"].startswith("3.1")
@@ -142,6 +143,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("kind", CHANGES)
 def test_what_breaks_a_client_is_named(kind: str) -> None:
     change, sentence = CHANGES[kind]
@@ -150,12 +152,14 @@ def test_what_breaks_a_client_is_named(kind: str) -> None:
     assert sentence in breaks(document(), new)
 
 
+@pytest.mark.not_quick
 def test_a_removed_operation_is_named() -> None:
     new = copy.deepcopy(document())
     del new["paths"]["/api/v1/tokens"]["get"]
     assert breaks(document(), new) == ["GET /api/v1/tokens is gone."]
 
 
+@pytest.mark.not_quick
 def test_what_is_added_breaks_nobody() -> None:
     new = copy.deepcopy(document())
     parts = _of_kind(new)

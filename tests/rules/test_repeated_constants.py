@@ -65,6 +65,7 @@ def _constants(name: str) -> dict[str, int]:
     return found
 
 
+@pytest.mark.not_quick
 def test_the_largest_payload_is_that_of_the_service_model_everywhere() -> None:
     model = botocore.session.get_session().get_service_model("sagemaker-runtime")
     shape = model.operation_model("InvokeEndpoint").input_shape

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_PAUSE_S = 0.25
 # Sleeps that are no pause of a polling loop, by file and function, each with its reason.
@@ -61,6 +63,7 @@ def sleeps() -> dict[str, list[int]]:
     return found
 
 
+@pytest.mark.not_quick
 def test_no_test_sleeps_where_it_could_wait_for_a_condition() -> None:
     unknown = {name: lines for name, lines in sleeps().items() if name not in ALLOWED}
     assert not unknown, (

@@ -62,6 +62,7 @@ def test_every_room_and_every_language_has_a_catalog() -> None:
     assert set(catalogs.sources()) == wanted, f"{_RUN}."
 
 
+@pytest.mark.not_quick
 @by_room
 def test_a_catalog_has_what_the_room_says_and_nothing_else(room: str, language: str) -> None:
     path = messages.catalog_path(ROOT, room, language)
@@ -182,6 +183,7 @@ def _found(names: list[str], look: Callable[[str], list[str]]) -> dict[str, list
     return {name: texts for name, texts in found.items() if texts}
 
 
+@pytest.mark.not_quick
 def test_templates_mark_what_they_show() -> None:
     found = _found(files(".html"), unmarked.in_template)
     assert not found, f"These show this in English to everybody: {found}. {_HOW}"

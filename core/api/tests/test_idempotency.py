@@ -188,6 +188,7 @@ def test_an_attempt_that_lost_its_lease_keeps_nothing(calls: Calls) -> None:
     assert (row.holder, row.status, row.body) == ("another", None, b"")
 
 
+@pytest.mark.not_quick
 def test_a_secret_is_shown_once_and_never_stored(user_in: UserIn) -> None:
     client = Client()
     client.force_login(user_in("operator"))

@@ -155,6 +155,7 @@ def test_a_code_that_is_not_in_the_table_is_an_error() -> None:
         Problem("surprise")
 
 
+@pytest.mark.not_quick
 def test_each_kind_has_a_page_for_everybody() -> None:
     for code in CODES:
         page = Client().get(f"/problems/{code}")
