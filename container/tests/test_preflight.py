@@ -335,7 +335,11 @@ def test_a_refusal_of_the_first_run_leaves_nothing(python: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("extra", "named"),
     [
-        ({"zeros.bin": bytes(40 * MEGABYTE)}, "'zeros.bin' (40.0 MB)"),
+        pytest.param(
+            {"zeros.bin": bytes(40 * MEGABYTE)},
+            "'zeros.bin' (40.0 MB)",
+            marks=pytest.mark.not_quick,
+        ),
         ({f"part{i}.bin": bytes(MEGABYTE // 4) for i in range(5)}, "'part0.bin' (0.2 MB)"),
         ({"folder/tiny-0000.params": bytes(2 * MEGABYTE)}, "'folder/tiny-0000.params' (2.0 MB)"),
         ({".tiny-0000.params": bytes(2 * MEGABYTE)}, "'.tiny-0000.params' (2.0 MB)"),
