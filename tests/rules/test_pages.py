@@ -88,7 +88,7 @@ async (options) => {
 }
 """
 # What may be wrong in one scheme and right in the other.
-_COLOURS = {
+COLOURS = {
     "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
 }
 # The first field that a person fills in, of the forms that change something.
@@ -259,7 +259,7 @@ class Crawl:
                 # A part that is being asked for anew is paler for as long.
                 self.page.locator(".htmx-request").wait_for(state="detached")
                 self.audits += 1
-                options = {} if scheme == SCHEMES[0] else _COLOURS
+                options = {} if scheme == SCHEMES[0] else COLOURS
                 for fault in self.page.evaluate(AUDIT, options):
                     self.faults.append(
                         f"{path} ({scheme}, {width} px): {fault['rule']} at {fault['element']}: "
