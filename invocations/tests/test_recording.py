@@ -257,6 +257,7 @@ def test_without_a_journal_the_row_is_written_before_the_answer(
 
     monkeypatch.setattr(runtime, "invoke", noted)
     assert ask(body=png()).status_code == 200
+    made.settle()  # its thread writes the picture, else into the database of the next test
     assert seen == [1]
     assert Invocation.objects.get().state == "done"
     assert "rows are written before the answers" in caplog.text
