@@ -20,7 +20,9 @@ def venv(tmp_path: Path) -> Venv:
 
 
 @pytest.mark.processes
-def test_a_made_environment_is_current_until_its_requirements_change(venv: Venv) -> None:
+def test_a_made_environment_is_current_until_its_requirements_change(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert not venv.is_current()
     venv.install()
     assert venv.is_current()
@@ -36,23 +38,20 @@ def test_a_made_environment_is_current_until_its_requirements_change(venv: Venv)
     assert venv.is_current()
     assert kept.exists(), "completed, not made anew"
 
-    (venv.folder / "installing").touch()  # as an install that was killed leaves it
+    with monkeypatch.context() as without_network:
+        without_network.setenv("PIP_NO_INDEX", "1")
+        without_network.setenv("PIP_FIND_LINKS", "")
+        needs = f"no-such-package==1 --hash=sha256:{'0' * 64}\n"
+        venv.requirements[0].write_text(needs)
+        with pytest.raises(StackError, match=r"installing failed with exit code 1; run .* again"):
+            venv.install()
+    assert not venv.is_current()
+    assert (venv.folder / "installing").exists(), "as an install that was killed leaves it"
+    venv.requirements[0].write_text("# something else\n")
     assert not venv.is_current()
     venv.install()
     assert venv.is_current()
     assert not kept.exists(), "thrown away and made anew"
-
-
-@pytest.mark.processes
-def test_what_needs_network_fails_with_a_sentence(
-    venv: Venv, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", "")
-    venv.requirements[0].write_text(f"no-such-package==1 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(StackError, match=r"installing failed with exit code 1; run .* again"):
-        venv.install()
-    assert not venv.is_current()
 
 
 def test_an_environment_whose_python_is_gone_is_not_current(venv: Venv) -> None:
