@@ -17,6 +17,7 @@ from stack.stack_error import StackError
 from stack.supervisor import Supervisor
 
 _READY_PREFIX = "Ready:"
+_PORTS_CLOSE_WITHIN_S = 10
 
 
 def up(layout: Layout, *, follow: int | None, reloads: bool = False) -> int:
@@ -28,11 +29,12 @@ def up(layout: Layout, *, follow: int | None, reloads: bool = False) -> int:
     layout.make_folders()
     lock = _lock(layout.local_dir)
     try:
+        was_killed = leftovers.are_recorded(layout.local_dir)
         if found := leftovers.end(layout.local_dir):
             print(f"Ended {found} processes that an earlier run left behind.", flush=True)
         layout.clear_temporary()
         layout.remove_access_of_others()
-        layout.check_ports_free()
+        layout.check_ports_free(within_s=_PORTS_CLOSE_WITHIN_S if was_killed else 0)
         password = credentials.admin_password(layout)
         credentials.write_aws_env(layout)
         needed = parts(layout, umask=outer, reloads=reloads)

@@ -3,6 +3,7 @@
 import os
 import socket
 import stat
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ _PORT_OF = {
     "S3_PORT": "the S3 server",
     "REDIS_PORT": "Redis",
 }
+_BETWEEN_LOOKS_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -132,25 +134,37 @@ class Layout:
                 "Choose another folder with LOCAL_DIR."
             ) from error
 
-    def check_ports_free(self) -> None:
-        """Raise StackError where another program listens on one of the ports."""
+    def check_ports_free(self, *, within_s: float = 0) -> None:
+        """Raise StackError where another program listens on one of the ports after ``within_s``.
+
+        A process that is killed has its sockets until all of its threads have ended.
+        """
+        deadline = time.monotonic() + within_s
         for name, number in self.ports().items():
-            with socket.socket() as probe:
-                # As the servers do, so that a connection in TIME_WAIT does not count.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind((HOST, number))
-                except PermissionError as error:
-                    raise StackError(
-                        f"{name}={number} needs root: choose a port of 1024 or above, "
-                        f"for example `make up {name}={DEFAULT_PORTS[name]}`."
-                    ) from error
-                except OSError as error:
+            while not _is_free(name, number):
+                if time.monotonic() >= deadline:
                     raise StackError(
                         f"Port {number} for {_PORT_OF[name]} is taken by another program. "
                         f"Nothing was started. Choose another with {name}, "
                         f"for example `make up {name}={number + 1}`."
-                    ) from error
+                    )
+                time.sleep(_BETWEEN_LOOKS_S)
+
+
+def _is_free(name: str, number: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers do, so that a connection in TIME_WAIT does not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, number))
+        except PermissionError as error:
+            raise StackError(
+                f"{name}={number} needs root: choose a port of 1024 or above, "
+                f"for example `make up {name}={DEFAULT_PORTS[name]}`."
+            ) from error
+        except OSError:
+            return False
+    return True
 
 
 def _port(name: str, environment: Mapping[str, str]) -> int:

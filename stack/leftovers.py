@@ -28,6 +28,11 @@ def clear(stack_dir: Path) -> None:
     _path(stack_dir).unlink(missing_ok=True)
 
 
+def are_recorded(stack_dir: Path) -> bool:
+    """Whether the supervisor before this one was killed: one that ends clears the record."""
+    return _path(stack_dir).exists()
+
+
 def end(stack_dir: Path, *, grace_s: float = 10) -> int:
     """End the processes that a killed supervisor of this stack left running.
 

@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def test_a_taken_port_names_its_variable(tmp_path: Path, name: str, address: str
 
     assert f"Port {layout.ports()[name]} for " in str(raised.value)
     assert f"Choose another with {name}, for example `make up {name}=" in str(raised.value)
+
+
+def test_a_port_that_is_freed_within_some_seconds_is_waited_for(tmp_path: Path) -> None:
+    """As that of a process that was killed, and whose threads have not all ended."""
+    ports = _free_ports(4)
+    environment = dict(zip(Layout(tmp_path).ports(), map(str, ports), strict=True))
+    layout = Layout.from_environment(environment | {"LOCAL_DIR": str(tmp_path)})
+    taken = socket.create_server(("127.0.0.1", layout.s3_port))
+    later = threading.Timer(0.3, taken.close)
+    later.start()
+    try:
+        with pytest.raises(StackError):
+            layout.check_ports_free()
+        layout.check_ports_free(within_s=30)
+    finally:
+        later.join()
 
 
 def test_folders_are_for_their_owner_alone(tmp_path: Path) -> None:
