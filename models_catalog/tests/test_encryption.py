@@ -11,7 +11,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from core import aws, errors
-from mmeportal.tests.test_settings import _start
 from models_catalog import s3
 from tests.servers import s3_server
 
@@ -104,11 +103,3 @@ def test_a_plain_store_is_asked_for_nothing(store: str, settings: Any) -> None:
     assert aws.encryption() == {}
     s3.upload(bucket=store, key="staging/a", file=io.BytesIO(b"x"))
     assert "ServerSideEncryption" not in aws.s3().head_object(Bucket=store, Key="staging/a")
-
-
-def test_settings_that_contradict_each_other_stop_the_start() -> None:
-    secret = {"SECRET_KEY": "0123456789-abcdefghijklmnopqrstuvwxyz-xyz"}
-    assert "S3_ENCRYPTION" in _start(**secret, S3_ENCRYPTION="aes").stderr
-    assert "S3_KMS_KEY_ID needs" in _start(**secret, S3_KMS_KEY_ID=KEY_ID).stderr
-    good = _start(**secret, S3_ENCRYPTION="sse-kms", S3_KMS_KEY_ID=KEY_ID)
-    assert good.returncode == 0, good.stderr
