@@ -167,6 +167,7 @@ def fill(models: int) -> str:
     from endpoints.models import Endpoint
     from invocations import roll_ups
     from invocations.models import Invocation
+    from models_catalog import services
     from models_catalog.models import RegisteredModel, Version
 
     started = time.monotonic()
@@ -174,6 +175,7 @@ def fill(models: int) -> str:
     people = User.objects.bulk_create(User(username=f"person-{n}") for n in range(20))
     User.objects.create_superuser("bench", password=None)
     _models(models, people, number)
+    services.keep_found()  # as save() does
     _endpoints(people)
     _calls(min(_MADE_HERE, models * VERSIONS), people, number)
     _events(min(_MADE_HERE, models * VERSIONS), people, number)

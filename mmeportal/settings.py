@@ -280,6 +280,7 @@ CELERY_TIMEZONE = "UTC"  # without it Celery takes TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "sweep-uploads": {"task": "models_catalog.tasks.sweep", "schedule": 5.0},
     "sweep-staging": {"task": "models_catalog.tasks.sweep_staging", "schedule": 3600.0},
+    "keep-found": {"task": "models_catalog.tasks.keep_found", "schedule": 3600.0},
     "sweep-attempts": {"task": "core.tasks.sweep", "schedule": 600.0},
     "seal-events": {"task": "activity.tasks.seal", "schedule": 60.0},
     "sweep-accounts": {"task": "accounts.tasks.sweep", "schedule": 300.0},

@@ -17,8 +17,8 @@ _keys: Remembered[str, list[str]] = Remembered(keep_s=_KEPT_S)
 class IsNumber(Func):
     """Whether ``metadata`` has a number of a key: not a text, whatever it says."""
 
-    def __init__(self, key: str, *, column: str = "metadata", **extra: Any) -> None:
-        super().__init__(column, output_field=BooleanField(), **extra)
+    def __init__(self, key: str, **extra: Any) -> None:
+        super().__init__("metadata", output_field=BooleanField(), **extra)
         self.key = key
 
     def as_postgresql(
@@ -44,8 +44,8 @@ class IsNumber(Func):
 class NumberOf(Func):
     """The number that ``metadata`` has of a key, in rows that `IsNumber` has left."""
 
-    def __init__(self, key: str, *, column: str = "metadata", **extra: Any) -> None:
-        super().__init__(column, output_field=FloatField(), **extra)
+    def __init__(self, key: str, **extra: Any) -> None:
+        super().__init__("metadata", output_field=FloatField(), **extra)
         self.key = key
 
     def as_postgresql(

@@ -4,7 +4,8 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast, Coalesce, Greatest
@@ -29,6 +30,7 @@ from core.links import link
 from core.natural import by_name, natural_key
 from core.sentences import Sentence
 from models_catalog import tags as tags_of
+from models_catalog.found_by import folded, numbers_of, text_of
 from models_catalog.hidden import Hidden
 from models_catalog.measured import IsNumber, NumberOf
 from models_catalog.metadata import Plain
@@ -286,24 +288,17 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         for word in unicodedata.normalize("NFC", text).split()[:_MOST_WORDS]:
             # Few people, of whom each row is by one: compared by id, and not by name in each row.
             people = get_user_model().objects.filter(username__icontains=word)
-            person = Q(created_by__in=people)
-            versions = Version.objects.alias(
-                metadata_text=Cast("metadata", models.TextField())
-            ).filter(
-                person
-                | Q(note__icontains=word)
-                | _as_found("file_name", word)
-                | Q(metadata_text__icontains=word)
-                | Q(label_file__in=LabelFile.objects.filter(_as_found("text", word)))
-            )
-            versions |= Version.objects.with_checksum(word)
+            # Each in a subquery of its own: the few tables and rows that a word is in are read.
+            versions = Version.objects.order_by()
+            uploaded = versions.filter(created_by__in=people)
+            files = LabelFile.objects.filter(_as_found("text", word))
             found &= (
-                person
-                | Q(name__icontains=word)
-                | Q(description__icontains=word)
-                | Q(tag_lines__icontains=word)
+                Q(created_by__in=people)
                 | Q(owner__in=people)
-                | Q(pk__in=versions.values("model"))
+                | Q(pk__in=SearchText.objects.filter(text__contains=folded(word)).values("model"))
+                | Q(models.Exists(people), pk__in=uploaded.values("model"))
+                | Q(pk__in=versions.filter(label_file__in=files).values("model"))
+                | Q(pk__in=versions.with_checksum(word).values("model"))
                 | Q(pk__in=Alias.objects.filter(name__icontains=word).values("model"))
             )
         return self.filter(found | Q(pk__in=checksum.values("model"))) if found else self
@@ -364,20 +359,15 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
     def measured(self, key: str) -> Self:
         """Those of which a ready version has a number of this key."""
-        ready = Version.objects.filter(model=models.OuterRef("pk"), state=Version.State.READY)
-        return self.filter(models.Exists(ready.with_number(key)))
+        return self.filter(pk__in=VersionNumber.objects.filter(key=key).values("model"))
 
     def with_best(self, key: str, *, least: bool = False) -> Self:
         """The same with ``best_value``: the largest number, or with ``least`` the smallest.
 
         To sort by it. What else is selected is grouped by, too, and takes long.
         """
-        # Joined and grouped, each document of metadata is read once; and not as HAVING, for which
-        # SQLite makes the value again.
-        column = "versions__metadata"
-        ready = self.filter(IsNumber(key, column=column), versions__state=Version.State.READY)
-        number = NumberOf(key, column=column)
-        return ready.annotate(best_value=models.Min(number) if least else models.Max(number))
+        best = models.Min if least else models.Max
+        return self.filter(numbers__key=key).annotate(best_value=best("numbers__value"))
 
     def with_best_version(self, key: str, *, least: bool = False) -> Self:
         """With ``best_value``, as with_best() has it, and ``best_number``, the newest version that
@@ -634,13 +624,34 @@ class RegisteredModel(models.Model):
         return self.name
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Keep what it is sorted by."""
+        """Keep what it is sorted and found by."""
         self.name_key = natural_key(self.name)
-        super().save(*args, **kwargs)
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            self.keep_found([self.pk])
 
     def get_absolute_url(self) -> str:
         """The model's page."""
         return link("models_catalog:model", self.name)
+
+    @classmethod
+    def keep_found(cls, pks: Iterable[int]) -> int:
+        """Have what rows are found by say what the rows say; returns of how many it did not.
+
+        In the transaction of what was written to them.
+        """
+
+        def found(rows: Any) -> "dict[int, _FoundBy]":
+            return {
+                row.pk: _FoundBy(
+                    text_of((row.name, row.description, row.tag_lines)),
+                    {},
+                    SearchText(model_id=row.pk),
+                )
+                for row in rows.only("name", "description", "tag_lines")
+            }
+
+        return _keep_found(cls, list(pks), found)
 
     @property
     def description_html(self) -> str:
@@ -832,6 +843,13 @@ class VersionQuerySet(LeaseQuerySet["Version"]):
     def with_number(self, key: str) -> Self:
         """Those that have a number of this key, as ``measured``."""
         return self.filter(IsNumber(key)).annotate(measured=NumberOf(key))
+
+    def release(self, row: "Version", **changes: Any) -> None:
+        """As of any lease; where that makes it ready, it is sorted by its numbers from now on."""
+        with transaction.atomic():
+            super().release(row, **changes)
+            if "state" in changes:
+                Version.keep_found([row.pk])
 
     def metadata_keys(self) -> list[str]:
         """The keys that any of them has, sorted."""
@@ -1026,6 +1044,29 @@ class Version(Leased):
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Keep what it is found and sorted by."""
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            self.keep_found([self.pk])
+
+    @classmethod
+    def keep_found(cls, pks: Iterable[int]) -> int:
+        """As of a model; the numbers of those that are ready, too."""
+        columns = "note", "file_name", "metadata", "state", "model"
+
+        def found(rows: Any) -> "dict[int, _FoundBy]":
+            return {
+                row.pk: _FoundBy(
+                    text_of((row.note, row.file_name), row.metadata),
+                    numbers_of(row.metadata) if row.state == cls.State.READY else {},
+                    SearchText(model_id=row.model_id, version_id=row.pk),
+                )
+                for row in rows.only(*columns)
+            }
+
+        return _keep_found(cls, list(pks), found)
+
     @property
     def metadata_rows(self) -> list[tuple[str, Any]]:
         """Its metadata, by key."""
@@ -1190,6 +1231,115 @@ class Version(Leased):
         told = {note["code"] for note in read}
         loaded = [note for note in self.artifact.get("notes") or [] if note["code"] not in told]
         return [Noted.of(note) for note in (*read, *loaded)]
+
+
+class SearchText(models.Model):
+    """The words that a model, or one of its versions, is found by: one narrow row of folded text.
+
+    A word is looked for in all of them. They are made of the row's own columns (found_by.py) in the
+    transaction that writes those (`keep_found`); what the release before writes has none until the
+    hourly job (`services.keep_found`). Nor does that know of this table where it deletes a row, so
+    the database holds no constraint.
+    """
+
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.CASCADE, related_name="+", db_constraint=False
+    )
+    version = models.OneToOneField(
+        Version,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        db_constraint=False,
+        help_text="None: of the model itself.",
+    )
+    text = models.TextField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=["model"], condition=Q(version=None), name="one_search_text_a_model"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model_id} {self.version_id}"
+
+
+class VersionNumber(models.Model):
+    """A number of a ready version's metadata, by which models are sorted; kept as SearchText is."""
+
+    model = models.ForeignKey(
+        RegisteredModel, on_delete=models.CASCADE, related_name="numbers", db_constraint=False
+    )
+    version = models.ForeignKey(
+        Version, on_delete=models.CASCADE, related_name="+", db_constraint=False
+    )
+    key = models.CharField(max_length=40)
+    value = models.FloatField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["version", "key"], name="one_number_a_key"),
+        ]
+        indexes = [
+            # All that a list by a number reads, in the order of the models.
+            models.Index(fields=["key", "model", "value"], name="number_of_models"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.version_id}: {self.key}={self.value}"
+
+
+@dataclass(frozen=True)
+class _FoundBy:
+    """What one row is found by, and sorted by; ``at``: whose that is."""
+
+    text: str
+    numbers: dict[str, float]
+    at: SearchText
+
+
+def _keep_found(
+    kind: type[models.Model], pks: list[int], found: "Callable[[Any], dict[int, _FoundBy]]"
+) -> int:
+    # The plain manager: the portal itself keeps it, whoever reads.
+    rows = kind._base_manager.order_by("pk")
+    texts, numbers, key = _kept(kind)
+    texts, numbers = texts.filter(**{f"{key}__in": pks}), numbers.filter(version__in=pks)
+    said = dict(texts.values_list(key, "text"))
+    counted: dict[int, dict[str, float]] = {}
+    for pk, name, value in numbers.values_list("version_id", "key", "value"):
+        counted.setdefault(pk, {})[name] = value
+    wrong = [
+        pk
+        for pk, one in found(rows.filter(pk__in=pks)).items()
+        if said.get(pk) != one.text or counted.get(pk, {}) != one.numbers
+    ]
+    if not wrong:
+        return 0
+    # Locked, as who writes them has them: what is made of a row that changes is not written.
+    right = found(rows.select_for_update(no_key=True).filter(pk__in=wrong))
+    texts.filter(**{f"{key}__in": wrong}).delete()
+    numbers.filter(version__in=wrong).delete()
+    for one in right.values():
+        one.at.text = one.text
+    SearchText.objects.bulk_create(one.at for one in right.values())
+    VersionNumber.objects.bulk_create(
+        VersionNumber(model_id=one.at.model_id, version_id=pk, key=name, value=value)
+        for pk, one in right.items()
+        for name, value in one.numbers.items()
+    )
+    return len(wrong)
+
+
+def _kept(kind: type[models.Model]) -> tuple[Any, Any, str]:
+    """What is kept of a kind: its texts and numbers, and the column that names its rows."""
+    if kind is Version:
+        return SearchText.objects.all(), VersionNumber.objects.all(), "version_id"
+    return SearchText.objects.filter(version=None), VersionNumber.objects.none(), "model_id"
 
 
 class AliasMoveQuerySet(models.QuerySet["AliasMove"]):

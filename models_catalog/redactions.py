@@ -21,8 +21,9 @@ from models_catalog.models import (
 def register() -> None:
     """Make them known."""
     notes = _("Descriptions, tags, notes and metadata")
-    redaction.register("notes", notes, RegisteredModel, "description", "tag_lines")
-    redaction.register("notes", notes, Version, "note", "metadata", "file_name")
+    of_model, of_version = ("description", "tag_lines"), ("note", "metadata", "file_name")
+    redaction.register("notes", notes, RegisteredModel, *of_model, write=_write_found)
+    redaction.register("notes", notes, Version, *of_version, write=_write_found)
     redaction.register("notes", notes, AliasMove, "by_name", "reason")
     redaction.register("labels", _("Label files"), LabelFile, "text", write=_write_labels)
     reports = _("Results of validations")
@@ -37,6 +38,12 @@ def register() -> None:
     redaction.register(
         "uploads", uploads, Upload, "file_name", "note", "description", "metadata", "problem"
     )
+
+
+def _write_found(row: RegisteredModel | Version, values: dict[str, Any]) -> None:
+    """Write what a row is found by; the search finds the text no more."""
+    type(row)._base_manager.filter(pk=row.pk).update(**values)
+    row.keep_found([row.pk])
 
 
 def _write_labels(row: LabelFile, values: dict[str, Any]) -> None:

@@ -32,8 +32,10 @@ from models_catalog.metadata import Metadata
 from models_catalog.models import (
     NAME_LENGTH,
     RegisteredModel,
+    SearchText,
     Store,
     Version,
+    VersionNumber,
     name_taken,
     valid_name,
 )
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Rows of one transaction where what they are found by is made anew.
+_AT_ONCE = 500
 #: Numbers that copies may have used up, and that `planned` looks for; more are a surprise.
 _KEYS_PASSED_OVER = 20
 
@@ -534,3 +538,25 @@ def download_address(version: Version, *, original: bool) -> str | None:
     if not key:
         return None
     return s3.browser_address(bucket=version.bucket, key=key, name=name)
+
+
+def keep_found() -> int:
+    """Have what all models and versions are found by say what they say; returns of how many not.
+
+    The release before, which may go on for a while after an upgrade, writes rows and keeps nothing,
+    and leaves what was kept of those that it deletes.
+    """
+    count = 0
+    for kept in (SearchText, VersionNumber):
+        kept._default_manager.exclude(model__in=RegisteredModel._base_manager.values("pk")).delete()
+    kinds: tuple[type[RegisteredModel] | type[Version], ...] = (RegisteredModel, Version)
+    for kind in kinds:
+        last = 0
+        rows = kind._base_manager.order_by("pk").values_list("pk", flat=True)
+        while pks := list(rows.filter(pk__gt=last)[:_AT_ONCE]):
+            with transaction.atomic():
+                count += kind.keep_found(pks)
+            last = pks[-1]
+    if count:
+        log.info("What %d models and versions are found by was made anew.", count)
+    return count

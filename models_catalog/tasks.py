@@ -6,7 +6,16 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
-from models_catalog import alias_mirror, copying, drift, publication, retiring, temporary, uploads
+from models_catalog import (
+    alias_mirror,
+    copying,
+    drift,
+    publication,
+    retiring,
+    services,
+    temporary,
+    uploads,
+)
 
 # A check may take minutes, and the steps of endpoints run in the same threads. So checks use at
 # most half of the threads.
@@ -45,6 +54,12 @@ def copy(version_pk: int) -> None:
 def compare_store(comparison_pk: int) -> None:
     """Compare what lies in a store with what was published there."""
     drift.compare(comparison_pk=comparison_pk)
+
+
+@shared_task
+def keep_found() -> None:
+    """Make what rows of the release before are found by; beat calls this each hour."""
+    services.keep_found()
 
 
 @shared_task

@@ -1,17 +1,22 @@
 """What the catalog's tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from core import guarded
 from models_catalog import services
 from models_catalog.models import Version
+from models_catalog.tests.found_by import wrong
 
 
 @pytest.fixture
-def upload(db: None, store: str) -> Callable[..., Version]:
-    """Upload an archive as the pages do: ``upload(path, name="digits")``."""
+def upload(db: None, store: str) -> Iterator[Callable[..., Version]]:
+    """Upload an archive as the pages do: ``upload(path, name="digits")``.
+
+    Whatever a test does with it then, versions are found by what their rows say.
+    """
 
     def do(path: Path, *, name: str = "digits", note: str = "") -> Version:
         with path.open("rb") as file:
@@ -19,7 +24,9 @@ def upload(db: None, store: str) -> Callable[..., Version]:
                 name=name, note=note, file=file, file_name=path.name, actor=None
             )
 
-    return do
+    yield do
+    with guarded.as_portal():
+        assert wrong() == set()
 
 
 @pytest.fixture

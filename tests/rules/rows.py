@@ -503,6 +503,7 @@ def _versions(count: int, owner: User) -> tuple[Any, list[Any]]:
         )
         for (model, number), label_file in zip(wanted, labels, strict=True)
     )
+    Version.keep_found(version.pk for version in versions)
     return versions[0], versions
 
 
