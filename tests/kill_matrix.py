@@ -17,7 +17,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,10 @@ class Rig(Parts):
 
     script = _PERSON
 
-    def __init__(self, portal: SmallPortal, aws: Any, parts: contextlib.ExitStack) -> None:
-        super().__init__(portal, ("redis", "worker", "beat", "web"), {"localaws": aws}, parts)
+    def __init__(
+        self, portal: SmallPortal, names: Sequence[str], aws: Any, parts: contextlib.ExitStack
+    ) -> None:
+        super().__init__(portal, names, {"localaws": aws}, parts)
         self.aws = aws
         self._client = aws.client("sagemaker")
         self._rounds = 0
@@ -149,7 +151,7 @@ class Rig(Parts):
                 self.disturb(what)
                 outcome.cases[operation, what.part, what.number.name] += 1
             try:
-                self._until(lambda done=operation: self.is_done(name, done), case)
+                self._until(lambda done=operation: self.is_done(name, done), case, every_s=0.1)
                 gone = operation in ("tear down", "expire")
                 assert self.left(name) == ((0, 0, 0) if gone else (1, 1, 1)), (
                     case,
@@ -162,25 +164,26 @@ class Rig(Parts):
                 steps[operation] = self.events(name) - before
                 steps.setdefault("expire", steps.get("tear down", 1))
 
-    def _until(self, condition: Callable[[], bool], what: str) -> None:
+    def _until(self, condition: Callable[[], bool], what: str, every_s: float = 0.01) -> None:
         deadline = time.monotonic() + SECONDS
         while not condition():
             if time.monotonic() > deadline:
                 log = self.portal.said("worker")[-3000:]
                 raise AssertionError(f"waited {SECONDS} s for {what}\n{log}")
-            time.sleep(0.01)
+            time.sleep(every_s)
 
 
 @contextlib.contextmanager
-def rig(folder: Path) -> Iterator[Rig]:
-    """All parts, running."""
+def rig(folder: Path, parts_wanted: Sequence[str] = PARTS) -> Iterator[Rig]:
+    """These parts, running."""
     with small_portal(folder) as portal, contextlib.ExitStack() as parts:
         portal.environment |= SHORT
         portal.environment |= {
             "INSTANCE_TYPES": ",".join(TYPES),
             "WEB_BIND": f"127.0.0.1:{free_port()}",
         }
-        yield Rig(portal, portal.aws, parts)
+        names = [name for name in ("redis", "worker", "beat", "web") if name in parts_wanted]
+        yield Rig(portal, names, portal.aws, parts)
 
 
 def all_of(steps: dict[str, int]) -> Iterator[Disturbance]:

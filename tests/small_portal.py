@@ -5,7 +5,9 @@ do is done by `manage.py shell`. Each process may have a clock that is off.
 """
 
 import contextlib
+import json
 import os
+import select
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +25,20 @@ from tests.servers import REDIS_PASSWORD, free_port, redis_of_a_stack, running
 
 ROOT = Path(settings.BASE_DIR)
 BUCKET = "store-of-a-small-portal"
+_PERSON = """
+import json, sys, traceback
+from django.db import close_old_connections
+for line in sys.stdin:
+    close_old_connections()
+    try:
+        exec(json.loads(line), {})
+    except Exception:
+        traceback.print_exc()
+        print("failed", flush=True)
+    else:
+        print("done", flush=True)
+    close_old_connections()
+"""
 SHIFTED = Path(__file__).with_name("shifted_clock")
 
 
@@ -34,6 +50,7 @@ class SmallPortal:
         self.redis_port = free_port()
         self.database = folder / "db.sqlite3"
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
+        self._person: subprocess.Popen[str] | None = None
         #: Its localaws and its S3, which may be killed and started again.
         self.aws: localaws.LocalAwsProcess
         self.s3: localaws.S3Server
@@ -100,8 +117,28 @@ class SmallPortal:
         return self._log(name).read_text(errors="replace")
 
     def run(self, program: str) -> None:
-        """Run Python in the portal, in a process of its own, as a page would do it."""
-        self._manage("shell", "--no-imports", "--command", program)
+        """Run Python in the portal as a page would do it: in one process, as the web server is."""
+        if self._person is None:
+            command = [sys.executable, "manage.py", "shell", "--no-imports", "--command", _PERSON]
+            with self._log("person").open("wb") as log:
+                self._person = subprocess.Popen(
+                    command, cwd=ROOT, env=self.environment, text=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                )  # fmt: skip
+        assert self._person.stdin is not None
+        assert self._person.stdout is not None
+        self._person.stdin.write(json.dumps(program) + "\n")
+        self._person.stdin.flush()
+        ready, _, _ = select.select([self._person.stdout], [], [], 120)
+        assert ready, f"no answer within 120 s:\n{self.said('person')}"
+        answer = self._person.stdout.readline()
+        assert answer == "done\n", answer + self.said("person")
+
+    def close(self) -> None:
+        """End the process of ``run``."""
+        if self._person is not None:
+            self._person.kill()
+            self._person.communicate(timeout=15)
 
     def migrate(self) -> None:
         """Make its database."""
@@ -160,7 +197,10 @@ def small_portal(
                 CreateBucketConfiguration={"LocationConstraint": localaws.REGION},
             )
             made.migrate()
-            yield made
+            try:
+                yield made
+            finally:
+                made.close()
         finally:
             aws.stop()
     finally:

@@ -68,6 +68,8 @@ class Stack:
         self.layout = Layout.from_environment(self.variables)
         self.url = self.layout.url
         self.process: subprocess.Popen[bytes] | None = None
+        #: The parts that were killed and are back since it was started.
+        self.killed: set[str] = set()
         if demo is not None:
             shutil.copytree(demo, self.local_dir / "demo")
             if migrated.copy_to(self.local_dir / "db.sqlite3"):
@@ -88,6 +90,7 @@ class Stack:
     def start(self, seconds: float = _FIRST_START_S) -> float:
         """Start it, return when it says that it is ready; gives the seconds that it took."""
         began = time.monotonic()
+        self.killed.clear()
         with self.output.open("wb") as file:
             self.process = subprocess.Popen(
                 [
@@ -125,6 +128,16 @@ class Stack:
         self.process = None
         return time.monotonic() - began
 
+    def ends_whole(self, number: signal.Signals) -> None:
+        """End it by a signal, and assert that this is soon, and that nothing of it is left."""
+        everybody = {process.pid: process.started for process in self.left()}
+        assert self.stop(number) < 15
+        still = [pid for pid, started in everybody.items() if processes.is_alive(pid, started)]
+        assert not still, [command_of(pid) for pid in still]
+        assert not self.left()
+        self.layout.check_ports_free()
+        assert not list((self.local_dir / "run").glob("*.pid"))
+
     def says(self) -> str:
         return self.output.read_text(errors="replace")
 
@@ -148,6 +161,7 @@ class Stack:
             if time.monotonic() > deadline:
                 raise AssertionError(f"{name} is not back after {seconds} s:\n{self.says()}")
             time.sleep(0.05)
+        self.killed.add(name)
 
     def left(self) -> list[processes.Process]:
         """Processes of this stack that run."""
@@ -167,3 +181,12 @@ class Stack:
         if done.returncode != 0:
             raise AssertionError(f"manage.py {arguments} failed:\n{done.stdout}{done.stderr}")
         return done.stdout
+
+
+def command_of(pid: int) -> str:
+    """What a process runs."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return f"{pid} (gone)"
+    return command.replace(b"\0", b" ").decode(errors="replace")

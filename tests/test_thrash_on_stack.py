@@ -20,6 +20,8 @@ SMALL = "ml.c5.large"
 #: of 10 MB, so that a model more or less does not matter.
 PERCENT = "9"
 MODELS = 14
+#: Twice as many as the portal needs to say something, so that each model is called some times.
+CALLS = 100
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +39,14 @@ def small(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def _thrash(portal: mme_client.Portal) -> Any:
     """What the portal says after calls in turns."""
-    done = portal.experiments.create(NAME, "zoo/*", calls=200, callers=1, seed=5).wait(timeout=200)
-    assert (done.state, done.succeeded) == ("done", 200)
+    _call(portal, CALLS)
     return portal.endpoints.thrash(NAME)
+
+
+def _call(portal: mme_client.Portal, calls: int, rate: float | None = None) -> None:
+    made = portal.experiments.create(NAME, "zoo/*", calls=calls, callers=1, seed=5, rate=rate)
+    done = made.wait(timeout=200)
+    assert (done.state, done.succeeded) == ("done", calls)
 
 
 def _logged_in(stack: Stack) -> requests.Session:
@@ -101,7 +108,7 @@ def test_the_advice_mends_what_it_tells(
 
         def drawn() -> list[float] | None:
             """What the chart shows once a minute is in it whose calls all come after the change."""
-            _thrash(portal)
+            _call(portal, 10, rate=2)
             hits = _hits_charted(_got(session, small, metrics))
             return hits if hits and hits[-1] == 100 else None
 
