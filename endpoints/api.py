@@ -805,6 +805,7 @@ def check(request: HttpRequest, name: str) -> Any:
 @operation(
     router, "PATCH", "/endpoints/{name}", id="endpoints_update", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+    problems=(409,),
 )  # fmt: skip
 def update(request: HttpRequest, name: str, body: EndpointChange) -> Any:
     """Change a living endpoint; it serves meanwhile.
@@ -852,6 +853,7 @@ def rollback(request: HttpRequest, name: str, body: RollbackIn) -> Any:
 @operation(
     router, "PUT", "/endpoints/{name}/weights", id="endpoints_weigh", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+    problems=(409,),
 )  # fmt: skip
 def weigh(request: HttpRequest, name: str, body: WeightsIn) -> Any:
     """Share the calls among the variants of an endpoint in another way.
@@ -866,6 +868,7 @@ def weigh(request: HttpRequest, name: str, body: WeightsIn) -> Any:
 @operation(
     router, "PUT", "/endpoints/{name}/hours", id="endpoints_set_hours", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
+    problems=(409,),
 )  # fmt: skip
 def set_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
     """Give an endpoint working hours, other ones, or none.
@@ -1009,6 +1012,7 @@ def preview_put_back(request: HttpRequest, name: str) -> Any:
 @operation(
     router, "PUT", "/endpoints/{name}/expiry", id="endpoints_expire", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
+    problems=(409,),
 )  # fmt: skip
 def expire(request: HttpRequest, name: str, body: ExpiryIn) -> Any:
     """Give an endpoint an end date, another one, or none.
@@ -1033,6 +1037,7 @@ def postpone(request: HttpRequest, name: str) -> Any:
 @operation(
     router, "PUT", "/endpoints/{name}/idle", id="endpoints_set_idle", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={200: EndpointOut}, etag=True,
+    problems=(409,),
 )  # fmt: skip
 def set_idle(request: HttpRequest, name: str, body: IdleIn) -> Any:
     """Have an endpoint torn down after so many hours without a call, or no more.
@@ -1059,6 +1064,7 @@ def postpone_idle(request: HttpRequest, name: str) -> Any:
 @operation(
     router, "PUT", "/endpoints/{name}/scaling", id="endpoints_scale", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+    problems=(409,),
 )  # fmt: skip
 def scale(request: HttpRequest, name: str, body: ScalingIn) -> Any:
     """Have AWS change its number of instances with the calls, or set other limits.
@@ -1072,6 +1078,7 @@ def scale(request: HttpRequest, name: str, body: ScalingIn) -> Any:
 @operation(
     router, "DELETE", "/endpoints/{name}/scaling", id="endpoints_scale_off", scope=Scope.OPERATE,
     permission=_MAY_CHANGE, doing=_CHANGING, response={202: EndpointOut}, etag=True,
+    problems=(409,),
 )  # fmt: skip
 def scale_off(request: HttpRequest, name: str) -> Any:
     """Switch its autoscaling off. It keeps the number of instances that it has."""

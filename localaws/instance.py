@@ -316,17 +316,21 @@ def _lines_at_once(stream: IO[bytes]) -> Iterator[list[bytes]]:
     """The lines of a pipe, in lists of those that were written within a moment of each other."""
     begun = b""
     while came := os.read(stream.fileno(), _MAX_LINE):
-        *whole, begun = (begun + came).split(b"\n")
-        lines = [line + b"\n" for line in whole]
-        if len(begun) > _MAX_LINE:
-            lines.append(begun)
-            begun = b""
+        *ended, begun = (begun + came).split(b"\n")
+        lines = [part for line in ended for part in _parts(line + b"\n")]
+        *full, begun = _parts(begun) or [b""]
+        lines += full
         if lines:
             yield lines
         if len(came) < _MAX_LINE // 2:  # else the pipe, which holds as much, may be full soon
             time.sleep(_READ_EVERY_S)
     if begun:
         yield [begun]
+
+
+def _parts(line: bytes) -> list[bytes]:
+    """A line in parts of at most `_MAX_LINE` bytes; none of an empty one."""
+    return [line[at : at + _MAX_LINE] for at in range(0, len(line), _MAX_LINE)]
 
 
 class _BoundedLog:

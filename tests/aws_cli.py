@@ -15,9 +15,11 @@ from typing import NoReturn
 
 from tests.servers import ROOT, running, wait_until
 
+# The id is told by a subshell: while echo writes, its standard output is the pipe, which the fork
+# would take for the command's.
 _SCRIPT = """#!/bin/bash
 mkfifo "{folder}/$$"
-echo $$ > "{folder}/commands"
+(echo $$ > "{folder}/commands")
 read -r code < "{folder}/$$"
 rm "{folder}/$$"
 exit "$code"

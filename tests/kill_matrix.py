@@ -151,7 +151,7 @@ class Rig(Parts):
                 self.disturb(what)
                 outcome.cases[operation, what.part, what.number.name] += 1
             try:
-                self._until(lambda done=operation: self.is_done(name, done), case, every_s=0.1)
+                self._until(lambda done=operation: self.is_done(name, done), case)
                 gone = operation in ("tear down", "expire")
                 assert self.left(name) == ((0, 0, 0) if gone else (1, 1, 1)), (
                     case,
@@ -164,13 +164,13 @@ class Rig(Parts):
                 steps[operation] = self.events(name) - before
                 steps.setdefault("expire", steps.get("tear down", 1))
 
-    def _until(self, condition: Callable[[], bool], what: str, every_s: float = 0.01) -> None:
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + SECONDS
         while not condition():
             if time.monotonic() > deadline:
                 log = self.portal.said("worker")[-3000:]
                 raise AssertionError(f"waited {SECONDS} s for {what}\n{log}")
-            time.sleep(every_s)
+            time.sleep(0.01)
 
 
 @contextlib.contextmanager

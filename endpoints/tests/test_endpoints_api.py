@@ -1,6 +1,7 @@
 """/api/v1/endpoints: created, looked at and torn down, and what is refused."""
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from django.utils import timezone
 from accounts import tokens
 from core import attempt, errors
 from core.api.caller import Scope
+from core.api.operations import OPERATIONS
 from core.sentences import phrase
 from endpoints import api as endpoints_api
 from endpoints import services
@@ -353,3 +355,35 @@ def test_an_endpoint_says_what_it_costs_and_when_it_was_called(
     assert api.answer.headers["ETag"] == tag  # a call is no change of the endpoint
     _, listed = api.ask("GET", PATH)
     assert listed["items"][0]["last_call_at"] == shown["last_call_at"]
+
+
+_CHANGES = {
+    "endpoints_update": {"instance_count": 2},
+    "endpoints_weigh": {"weights": {"AllTraffic": 1}},
+    "endpoints_set_hours": {"hours": "mon-fri 08:00-19:00", "zone": "Asia/Seoul"},
+    "endpoints_expire": {"expires_at": "2027-03-31T18:00:00Z"},
+    "endpoints_set_idle": {"idle_hours": 24},
+    "endpoints_scale": {"min_instances": 1, "max_instances": 4, "calls_per_minute": 600},
+    "endpoints_scale_off": None,
+}
+
+
+def test_what_would_change_a_torn_down_endpoint_is_refused_as_documented(
+    api: Api, serving: Endpoint
+) -> None:
+    changes = {
+        rules.id: rules
+        for rules in OPERATIONS.values()
+        if re.fullmatch(r"/endpoints/{name}(/\w+)?", rules.path)
+        and rules.method in ("PUT", "PATCH", "DELETE")
+        and rules.id.startswith("endpoints_")
+    }
+    assert set(changes) == set(_CHANGES)
+    assert api.ask("POST", f"{DEMO}/teardown", {"name": "demo"})[0] == 202
+    answers = {
+        id: api.ask(rules.method, rules.path.replace("/endpoints/{name}", DEMO), _CHANGES[id])
+        for id, rules in changes.items()
+    }
+    said = {id: (status, _code(problem)) for id, (status, problem) in answers.items()}
+    assert said == dict.fromkeys(_CHANGES, (409, "conflict"))
+    assert all(409 in rules.problems for rules in changes.values())

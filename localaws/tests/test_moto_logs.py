@@ -82,15 +82,19 @@ def test_they_are_found_as_the_cli_looks_for_them(hosting, name, tmp_path):
     }
     # Without --follow: all pages from then on, in the order of time.
     hosting.invoke(name, "a.tar.gz")
-    pages = client.get_paginator("filter_log_events").paginate(
-        **question, PaginationConfig={"PageSize": 2}
-    )
-    events = [event for page in pages for event in page["events"]]
+
+    def found():
+        pages = client.get_paginator("filter_log_events").paginate(
+            **question, PaginationConfig={"PageSize": 2}
+        )
+        events = [event for page in pages for event in page["events"]]
+        return events if any("POST /models/" in one["message"] for one in events) else None
+
+    events = wait_for(found, 10, "the lines of the call")  # they are read 20 times a second
     assert len({event["logStreamName"] for event in events}) == 2
     assert len({event["eventId"] for event in events}) == len(events) > 2
     times = [event["timestamp"] for event in events]
     assert times == sorted(times)
-    assert any("POST /models/" in event["message"] for event in events)
 
     # With --follow: again and again from the last one's time, those known by their id left out.
     def new_ones():

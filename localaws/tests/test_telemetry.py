@@ -135,7 +135,11 @@ def test_logs_hold_the_containers_lines(hosting, name, tmp_path):
     (instance,) = hosting.process.instances(name)
     (stream,) = logs.describe_log_streams(logGroupName=group)["logStreams"]
     assert stream["logStreamName"] == f"AllTraffic/{instance['instance']}"
-    events = logs.filter_log_events(logGroupName=group, filterPattern="invoke")["events"]
-    assert any("POST /models/" in event["message"] for event in events)
+
+    def found():
+        events = logs.filter_log_events(logGroupName=group, filterPattern="invoke")["events"]
+        return any("POST /models/" in event["message"] for event in events)
+
+    wait_for(found, 10, "the lines of the call")  # they are read 20 times a second
     hosting.delete(name)
     assert logs.describe_log_streams(logGroupName=group)["logStreams"]  # stays, as on AWS
