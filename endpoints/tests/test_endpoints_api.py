@@ -22,6 +22,7 @@ from endpoints import services
 from endpoints.models import Endpoint
 from endpoints.tests.account import Account
 from invocations.models import Invocation
+from mmeportal.api import BODIES
 from tests.bearer import secret_of
 from tests.together import together
 
@@ -357,17 +358,6 @@ def test_an_endpoint_says_what_it_costs_and_when_it_was_called(
     assert listed["items"][0]["last_call_at"] == shown["last_call_at"]
 
 
-_CHANGES = {
-    "endpoints_update": {"instance_count": 2},
-    "endpoints_weigh": {"weights": {"AllTraffic": 1}},
-    "endpoints_set_hours": {"hours": "mon-fri 08:00-19:00", "zone": "Asia/Seoul"},
-    "endpoints_expire": {"expires_at": "2027-03-31T18:00:00Z"},
-    "endpoints_set_idle": {"idle_hours": 24},
-    "endpoints_scale": {"min_instances": 1, "max_instances": 4, "calls_per_minute": 600},
-    "endpoints_scale_off": None,
-}
-
-
 def test_what_would_change_a_torn_down_endpoint_is_refused_as_documented(
     api: Api, serving: Endpoint
 ) -> None:
@@ -378,12 +368,13 @@ def test_what_would_change_a_torn_down_endpoint_is_refused_as_documented(
         and rules.method in ("PUT", "PATCH", "DELETE")
         and rules.id.startswith("endpoints_")
     }
-    assert set(changes) == set(_CHANGES)
+    bodies = json.loads(BODIES.read_text(encoding="utf-8"))  # of the document's examples
     assert api.ask("POST", f"{DEMO}/teardown", {"name": "demo"})[0] == 202
     answers = {
-        id: api.ask(rules.method, rules.path.replace("/endpoints/{name}", DEMO), _CHANGES[id])
+        id: api.ask(rules.method, rules.path.replace("/endpoints/{name}", DEMO), bodies.get(id))
         for id, rules in changes.items()
     }
     said = {id: (status, _code(problem)) for id, (status, problem) in answers.items()}
-    assert said == dict.fromkeys(_CHANGES, (409, "conflict"))
+    assert len(said) >= 7
+    assert set(said.values()) == {(409, "conflict")}, said
     assert all(409 in rules.problems for rules in changes.values())
