@@ -77,9 +77,11 @@ def _no_real_aws() -> Iterator[None]:
     patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     patch.setenv("AWS_CONFIG_FILE", "/dev/null")
     patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    # Where nobody listens: pages ask for measurements by themselves.
+    # Where nobody listens: pages ask for measurements by themselves, and a call is sent without
+    # botocore. To look up a name takes seconds on a machine that reaches no name server.
     patch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")
     patch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://127.0.0.1:9")
+    patch.setenv("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "http://127.0.0.1:9")
     yield
     patch.undo()
 
