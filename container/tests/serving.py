@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -276,12 +276,19 @@ def processor_ticks(pid: int) -> int:
     return sum(map(int, used))
 
 
-def wait_until(condition: Any, seconds: float = 10.0, what: str = "the condition") -> Any:
-    """What the condition gives when it holds at last; after a second it is asked less often."""
+def wait_until(
+    condition: Any, seconds: float = 10.0, what: str | Callable[[], str] = "the condition"
+) -> Any:
+    """What the condition gives when it holds at last; after a second it is asked less often.
+
+    ``what`` names the condition, or gives its name when it did not hold.
+    """
     began = time.monotonic()
     while not (found := condition()):
         now = time.monotonic()
-        assert now < began + seconds, f"{what} did not hold within {seconds} s"
+        if now > began + seconds:
+            name = what() if callable(what) else what
+            raise AssertionError(f"{name} did not hold within {seconds} s")
         if now < began + 1:
             time.sleep(0.02)
         else:

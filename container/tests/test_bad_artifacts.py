@@ -132,7 +132,7 @@ def test_no_load_is_lost_to_a_failed_one(server: Server, unpacked: Callable[...,
             assert statuses == [400, 200, 200] * 10
     assert server.models() == []
     wait_until(lambda: len(server.processes()) == IDLE_PROCESSES, what="the end of its processes")
-    wait_until(lambda: not leftovers(server), what="a clean folder")
+    wait_until(lambda: not leftovers(server), what=lambda: f"a folder without {leftovers(server)}")
 
 
 def leftovers(server: Server) -> list[Path]:
