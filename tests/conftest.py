@@ -119,8 +119,8 @@ def chromium(*more: str, without: tuple[str, ...] = ()) -> Iterator[Any]:
 def browser_path() -> str | None:
     """An installed Chromium or Chrome, or Playwright's own; None where there is neither.
 
-    Chromium's headless shell comes first: it draws no window of a browser around the page, and takes
-    half of the processor's time.
+    Chromium's headless shell comes first: it draws no window of a browser around the page, and
+    takes half of the processor's time.
     """
     for name in _BROWSERS:
         if found := shutil.which(name):
