@@ -113,7 +113,7 @@ bench-experiment: ## an experiment beside a bare loop of boto3; ARGS="--beside" 
 bench-sweep: ## a sweep with 200 settled endpoints and 20 under way; ARGS="--settled 2000"
 	@$(STACK) run bench/sweep.py $(ARGS)
 
-bench-start: ## the start of the portal's programs beside one with Python's own garbage collector
+bench-start: ## start and end of the portal's programs beside one with Python's own garbage collector
 	@$(STACK) run bench/start.py $(ARGS)
 
 bench-catalog: ## pages with 2,000 models beside a tenth of them; ARGS="--postgresql", "--cpu" on a busy machine

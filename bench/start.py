@@ -1,9 +1,9 @@
-"""The start of the portal's programs, beside one with Python's own garbage collector.
+"""Start and end of the portal's programs, beside one with Python's own garbage collector.
 
 ``make bench-start``, or ``.venv/bin/python bench/start.py [--rounds N]``. Loads in turns what the
-web server, a worker and `manage.py` load before they do anything, with the threshold that
-`mmeportal/__init__.py` sets and without it. Prints the median of the processor's seconds of each,
-and their ratio.
+web server, a worker and `manage.py` load before they do anything, and ends; with what
+`mmeportal/__init__.py` tells the garbage collector and without it. Prints the median of the
+processor's seconds of each, and their ratio.
 """
 
 import argparse
@@ -30,7 +30,7 @@ PROGRAMS = {
     "worker": "import mmeportal.celery as m, django; django.setup(); m.app.loader.init_worker()",
     "manage.py check": "import sys, manage; sys.argv = ['manage.py', 'check']; manage.main()",
 }
-WITHOUT = "import gc; gc.set_threshold = lambda *_: None\n"
+WITHOUT = "import gc; gc.set_threshold = gc.freeze = lambda *_: None\n"
 
 
 def main() -> None:

@@ -356,10 +356,12 @@ class Supervisor:
 
     def _reap_adopted(self) -> None:
         own = {each.process.pid for each in self._running if each.process is not None}
-        for process in processes.children():
-            if process.is_zombie and process.pid not in own:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(process.pid, os.WNOHANG)
+        # The kernel is asked, as each pass comes here: to read all of /proc takes milliseconds.
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in own:
+                    return  # the next pass checks it, and comes here again
+                os.waitpid(ended.si_pid, os.WNOHANG)
 
     @contextlib.contextmanager
     def _signal_wakeup(self) -> Iterator[socket.socket]:
