@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
+from celery import Celery
 from django.conf import settings
 
+from core import broker, request_id
 from tests.servers import REDIS_PASSWORD, running
 
 TASKS = """
@@ -40,6 +43,7 @@ class Worker:
 
     def __init__(self, folder: Path, redis_port: int) -> None:
         self.folder = folder
+        self._redis_url = f"redis://portal:{quote(REDIS_PASSWORD)}@127.0.0.1:{redis_port}/0"
         self._environment = os.environ | {
             "SECRET_KEY": settings.SECRET_KEY,
             "REDIS_URL": f"redis://portal@127.0.0.1:{redis_port}/0",
@@ -74,14 +78,13 @@ class Worker:
             time.sleep(0.02)
 
     def send(self, task: str, name: str, sender: str = "") -> None:
-        """Send as a process of its own: its connection is new. ``sender``: its request's id."""
-        program = (
-            "import held, sys; from core import request_id\n"
-            "with request_id.bound(sys.argv[3]): held.app.send_task(sys.argv[1], [sys.argv[2]])"
-        )
-        subprocess.run(
-            [sys.executable, "-c", program, task, name, sender],
-            env=self._environment,
-            timeout=60,
-            check=True,
-        )
+        """Send over a connection of its own, which is new. ``sender``: its request's id."""
+        broker.use()
+        app = Celery("sender", set_as_current=False)
+        app.config_from_object("django.conf:settings", namespace="CELERY")
+        with (
+            app,
+            app.connection_for_write(self._redis_url) as connection,
+            request_id.bound(sender),
+        ):
+            app.send_task(task, [name], connection=connection)
