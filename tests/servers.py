@@ -6,16 +6,19 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
+import boto3
 import redis
 
 from stack import redis_config
 
 ROOT = Path(__file__).resolve().parents[1]
+REGION: Final = "ap-northeast-2"
 T = TypeVar("T")
 
 
@@ -84,6 +87,20 @@ def s3_server(folder: Path, access_key: str, secret_key: str, *options: str) -> 
     with log, running(command, cwd=ROOT, env=env, stdout=log, stderr=log) as process:
         wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}"
+
+
+def new_bucket(address: str) -> str:
+    """Make a bucket in the S3 server of all tests; gives its name, which no other one has."""
+    name = f"store-{uuid.uuid4().hex[:12]}"
+    client = boto3.client(
+        "s3",
+        endpoint_url=address,
+        region_name=REGION,
+        aws_access_key_id="test-access-key",
+        aws_secret_access_key="test-secret-key",
+    )
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return name
 
 
 REDIS_PASSWORD = "the password of the portal's user"

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -20,17 +19,19 @@ from tests.upload_page import (
     LONG,
     MB,
     Sent,
+    Tab,
     choose,
     is_stored,
     kept,
     line,
-    opened,
     portal,
     send,
     slowly,
+    tab,
     versions,
 )
 
+__all__ = ["tab"]
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx (Debian: apt-get install nginx)")
 
@@ -59,12 +60,6 @@ server {
         proxy_set_header Host $http_host;
     }
 }
-"""
-_TOKEN = """
-from django.contrib.auth.models import User
-from accounts import tokens
-user = User.objects.get(username="operator")
-print(tokens.make(user=user, name="t", scopes=["read", "upload"])[1])
 """
 
 
@@ -100,7 +95,7 @@ class Nginx:
 
 @pytest.fixture(scope="module")
 def server(s3_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    made = portal(tmp_path_factory.mktemp("portal"), s3_address, "behind-nginx")
+    made = portal(tmp_path_factory.mktemp("portal"), s3_address)
     with made.running():
         yield made
 
@@ -124,10 +119,10 @@ def _documented() -> str:
 
 
 def test_the_page_uploads_through_nginx_as_it_is(
-    server: WebServer, browser: Any, tmp_path: Path, archive: Path
+    server: WebServer, tab: Tab, tmp_path: Path, archive: Path
 ) -> None:
     nginx = Nginx(tmp_path, server.port, _PLAIN)
-    with nginx.running(), opened(browser, nginx.url) as page:
+    with nginx.running(), tab.opened(nginx.url) as page:
         sent = Sent(page)
         choose(page, archive)
         send(page)
@@ -142,14 +137,14 @@ def test_the_page_uploads_through_nginx_as_it_is(
 
 
 def test_nginx_is_restarted_in_the_midst_and_the_page_goes_on(
-    server: WebServer, browser: Any, tmp_path: Path
+    server: WebServer, tab: Tab, tmp_path: Path
 ) -> None:
     path = tmp_path / "restarted.tar.gz"
     path.write_bytes(some(6 * MB))
     nginx = Nginx(tmp_path, server.port, _PLAIN)
     with ExitStack() as closing:
         with nginx.running():
-            page = closing.enter_context(opened(browser, nginx.url))
+            page = closing.enter_context(tab.opened(nginx.url))
             slowly(page, MB)
             choose(page, path)
             expect(line(page, path.name)).to_contain_text("becomes")
@@ -166,18 +161,17 @@ def test_mme_push_gets_through_nginx_as_it_is(
     server: WebServer, tmp_path: Path, archive: Path
 ) -> None:
     nginx = Nginx(tmp_path, server.port, _PLAIN)
-    token = server.manage("shell", "--no-imports", "-c", _TOKEN).strip()
-    with nginx.running(), mme_client.Portal(nginx.url, token) as through:
+    with nginx.running(), mme_client.Portal(nginx.url, server.tokens["read upload"]) as through:
         version = through.models.push(archive, "pushed")
     assert version.sha256 == hashlib.sha256(archive.read_bytes()).hexdigest()
     assert 413 in nginx.answers("PATCH")
 
 
 def test_the_configuration_of_the_docs_is_one_that_works(
-    server: WebServer, browser: Any, tmp_path: Path, archive: Path
+    server: WebServer, tab: Tab, tmp_path: Path, archive: Path
 ) -> None:
     nginx = Nginx(tmp_path, server.port, _documented())
-    with nginx.running(), opened(browser, nginx.url) as page:
+    with nginx.running(), tab.opened(nginx.url) as page:
         page.get_by_label("Version note").fill("as the docs have it")
         choose(page, archive)
         page.get_by_label("Name of the model").fill("documented")

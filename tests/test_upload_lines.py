@@ -21,6 +21,7 @@ from tests.upload_page import (
     LONG,
     MB,
     Sent,
+    Tab,
     choose,
     drop,
     is_stored,
@@ -30,22 +31,25 @@ from tests.upload_page import (
     portal,
     send,
     slowly,
+    tab,
     versions,
 )  # fmt: skip
+
+__all__ = ["tab"]
 
 _TIMED_OUT = b"<html><head><title>504 Gateway Time-out</title></head><body>nginx</body></html>"
 
 
 @pytest.fixture(scope="module")
 def server(s3_address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    made = portal(tmp_path_factory.mktemp("lines"), s3_address, "upload-lines")
+    made = portal(tmp_path_factory.mktemp("lines"), s3_address)
     with made.running():
         yield made
 
 
 @pytest.fixture
-def page(server: WebServer, browser: Any) -> Iterator[Page]:
-    with opened(browser, server.url) as page:
+def page(server: WebServer, tab: Tab) -> Iterator[Page]:
+    with tab.opened(server.url) as page:
         yield page
 
 
@@ -156,10 +160,10 @@ def test_an_upload_goes_on_by_itself_after_the_portal_was_killed(
 
 
 def test_while_the_portal_is_away_the_line_says_what_is_kept(
-    server: WebServer, browser: Any, tmp_path: Path
+    server: WebServer, tab: Tab, tmp_path: Path
 ) -> None:
     path = _file(tmp_path, "away.tar.gz", 12 * MB)
-    with opened(browser, server.url) as page:
+    with tab.opened(server.url) as page:
         slowly(page, 4 * MB)
         choose(page, path)
         send(page)
@@ -185,7 +189,6 @@ def test_after_a_reload_the_same_file_goes_on_where_it_stopped(
     page.get_by_label("Version note").fill("kept over a reload")
     send(page)
     wait_until(lambda: kept(page).get(path.name, 0) >= 3 * MB)
-    page.on("dialog", lambda dialog: dialog.accept())  # it asks whether to leave
     page.reload()
     unfinished = line(page, path.name)
     expect(unfinished).to_contain_text("Unfinished")
@@ -299,9 +302,17 @@ def test_what_is_refused_can_be_mended_in_the_line(
     page.wait_for_url(f"{server.url}/models/mended/v1/")
 
 
+@pytest.fixture
+def own_page(server: WebServer, browser: Any) -> Iterator[Page]:
+    """A page that is no other test's, as this one changes its size and its scheme."""
+    with opened(browser, server.url) as page:
+        yield page
+
+
 def test_lines_in_each_state_are_accessible_in_each_scheme_and_size(
-    server: WebServer, page: Page, tmp_path: Path
+    own_page: Page, tmp_path: Path
 ) -> None:
+    page = own_page
     names = ["a-sent", "b-sent", "in-line", "with-pause", "a-sent-2"]
     files = [_file(tmp_path, f"{name}.tar.gz", 900_000 + len(name)) for name in names]
     slowly(page, 100_000)
@@ -313,7 +324,7 @@ def test_lines_in_each_state_are_accessible_in_each_scheme_and_size(
     choose(page, _file(tmp_path, "of no use.zip", 5), _file(tmp_path, f"{'long-' * 40}.tar.gz", 5))
     line(page, f"{'long-' * 40}.tar.gz").get_by_label("Name of the model").fill("a-sent")
     expect(page.locator("#lines")).to_contain_text("Another file of this list")
-    faults = []
+    faults: list[str] = []
 
     def look(what: str) -> None:
         page.evaluate(axe_source())
@@ -334,7 +345,6 @@ def test_lines_in_each_state_are_accessible_in_each_scheme_and_size(
     expect(line(page, "in-line.tar.gz")).to_contain_text("Interrupted", timeout=LONG)
     look("interrupted")
     page.unroute("**/api/v1/uploads/**")
-    page.on("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(line(page, "b-sent.tar.gz")).to_contain_text("Unfinished")
     slowly(page, 0)
@@ -432,11 +442,11 @@ def proxy(server: WebServer) -> Iterator[Proxy]:
     ],
 )
 def test_an_answer_that_is_lost_makes_nothing_twice(
-    server: WebServer, proxy: Proxy, browser: Any, tmp_path: Path, asked: str, how: str
+    server: WebServer, proxy: Proxy, tab: Tab, tmp_path: Path, asked: str, how: str
 ) -> None:
     name = f"{asked} {how}".lower().translate(str.maketrans(" /", "--")).replace("--", "-")
     path = _file(tmp_path, f"{name}.tar.gz", 3000)
-    with opened(browser, proxy.url) as page:
+    with tab.opened(proxy.url) as page:
         choose(page, path)
         expect(line(page, path.name)).to_contain_text("becomes")
         proxy.spoils = [(asked, how)]

@@ -5,24 +5,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import pytest
 from playwright.sync_api import Page, Request, expect
 
 from mmeportal.tests.web_server import PASSWORD, WebServer
+from tests.servers import REGION, new_bucket
 
 MB = 1 << 20
 #: How long a line may take, in ms, on a busy machine.
 LONG = 60_000
-_BUCKET = """
-from core import aws
-aws.s3().create_bucket(
-    Bucket="{bucket}", CreateBucketConfiguration={{"LocationConstraint": "ap-northeast-2"}}
-)
-"""
 _VERSIONS = """
-from models_catalog.models import Version
-for one in Version.objects.order_by("model__name", "number"):
-    print(one, one.size, one.sha256, one.note)
+SELECT model.name, version.number, version.size, version.sha256, version.note
+FROM models_catalog_version version
+JOIN models_catalog_model model ON model.id = version.model_id
+ORDER BY model.name, version.number
 """
 _DROP = """
 ([name, files]) => {
@@ -36,40 +34,70 @@ _DROP = """
 """
 
 
-def portal(folder: Path, s3_address: str, bucket: str, **variables: str) -> WebServer:
+def portal(folder: Path, s3_address: str, **variables: str) -> WebServer:
     """A web server with a bucket of its own; no worker, so that versions stay uploaded."""
-    made = WebServer(
+    return WebServer(
         folder,
         AWS_ENDPOINT_URL_S3=s3_address,
-        MODEL_BUCKET=bucket,
-        AWS_REGION="ap-northeast-2",
+        MODEL_BUCKET=new_bucket(s3_address),
+        AWS_REGION=REGION,
         **variables,
     )
-    made.manage("shell", "--no-imports", "-c", _BUCKET.format(bucket=bucket))
-    return made
 
 
 def versions(server: WebServer) -> list[str]:
     """Each version as `digits v1 SIZE SHA256 NOTE`."""
-    return server.manage("shell", "--no-imports", "-c", _VERSIONS).splitlines()
+    return ["{} v{} {} {} {}".format(*row) for row in server.rows(_VERSIONS)]
 
 
-def log_in(page: Page, url: str) -> None:
-    page.goto(f"{url}/login/")
+def log_in(page: Page) -> None:
+    """Fill the page of the log-in, which leads to where it was asked from."""
     page.fill("[name=username]", "operator")
     page.fill("[name=password]", PASSWORD)
     page.press("[name=password]", "Enter")
-    page.wait_for_url(f"{url}/")
+
+
+class Tab:
+    """One page of a browser, which is as a new one for each test that takes it.
+
+    A new one takes processes of the browser, and a log-in: two seconds of a processor.
+    """
+
+    def __init__(self, browser: Any) -> None:
+        self.page: Page = browser.new_page()
+        # It asks whether to leave where an upload is under way.
+        self.page.on("dialog", lambda dialog: dialog.accept())
+        self._begun_at = ""
+
+    @contextmanager
+    def opened(self, url: str, path: str = "/models/new/") -> Iterator[Page]:
+        """The upload page, logged in: by the form, unless the test before was at this address."""
+        page = self.page
+        page.unroute_all()
+        if url != self._begun_at:
+            page.context.clear_cookies()
+        page.goto(f"{url}{path}")  # what was under way ends here
+        slowly(page, 0)
+        if page.url != f"{url}{path}":
+            log_in(page)
+            page.wait_for_url(f"{url}{path}")
+        self._begun_at = url
+        yield page
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Any) -> Tab:
+    """The page of all tests of a module."""
+    return Tab(browser)
 
 
 @contextmanager
 def opened(browser: Any, url: str, path: str = "/models/new/") -> Iterator[Page]:
-    """The upload page, in a browser of its own that is logged in."""
-    page: Page = browser.new_page()
-    log_in(page, url)
-    page.goto(f"{url}{path}")
-    yield page
-    page.context.close()
+    """The upload page, in a context of its own that is logged in."""
+    own = Tab(browser)
+    with own.opened(url, path) as page:
+        yield page
+    own.page.context.close()
 
 
 def line(page: Page, file: str) -> Any:
@@ -90,11 +118,18 @@ def send(page: Page) -> None:
     page.get_by_role("button", name="Upload", exact=True).click()
 
 
+_SESSIONS: WeakKeyDictionary[Page, Any] = WeakKeyDictionary()
+
+
 def slowly(page: Page, bytes_a_second: int) -> None:
     """Let the browser send so many bytes in a second; 0: as many as it can."""
-    client = page.context.new_cdp_session(page)
-    client.send("Network.enable")
-    client.send(
+    session = _SESSIONS.get(page)
+    if session is None:
+        if not bytes_a_second:
+            return
+        session = _SESSIONS[page] = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+    session.send(
         "Network.emulateNetworkConditions",
         {
             "offline": False,

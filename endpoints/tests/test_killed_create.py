@@ -11,13 +11,6 @@ import requests
 from mmeportal.tests.web_server import WebServer
 from tests.servers import wait_until
 
-_TOKEN = """
-from django.contrib.auth.models import User
-from accounts import tokens
-user = User.objects.get(username="operator")
-print(tokens.make(user=user, name="t", scopes=["read", "operate"])[1])
-"""
-
 
 def test_a_create_whose_process_was_killed_finds_its_endpoint(tmp_path: Path) -> None:
     server = WebServer(
@@ -27,8 +20,7 @@ def test_a_create_whose_process_was_killed_finds_its_endpoint(tmp_path: Path) ->
         EXECUTION_ROLE_ARN="arn:aws:iam::123456789012:role/demo",
     )
     server.environment["DJANGO_SETTINGS_MODULE"] = "endpoints.tests.killed_settings"
-    secret = server.manage("shell", "--no-imports", "-c", _TOKEN).strip()
-    headers = {"Authorization": f"Bearer {secret}", "Connection": "close"}
+    headers = {"Authorization": f"Bearer {server.tokens['read operate']}", "Connection": "close"}
 
     def create(key: str = "one") -> requests.Response:
         return requests.post(

@@ -110,20 +110,24 @@ def test_a_thousand_half_sent_requests_silence_nothing_and_are_closed(server: We
         ):
             clients += many(server, 200, opening)
         assert server.is_well()
-        assert server.visitor("viewer")
+        assert server.visitor("viewer", logs_in=True)
 
-        waiting = set(clients)
+        waiting = {client.fileno(): client for client in clients}
+        poll = select.poll()
+        for client in clients:
+            client.setblocking(False)
+            poll.register(client, select.POLLIN)
 
         def all_closed() -> bool:
             assert server.is_well()
-            for client in list(waiting):
-                client.setblocking(False)
-                with contextlib.suppress(BlockingIOError):
-                    try:
-                        if client.recv(65536) == b"":
-                            waiting.discard(client)
-                    except ConnectionResetError:
-                        waiting.discard(client)
+            for number, _ in poll.poll(250):
+                try:
+                    closed = waiting[number].recv(65536) == b""
+                except ConnectionResetError:
+                    closed = True
+                if closed:
+                    poll.unregister(number)
+                    del waiting[number]
             return not waiting
 
         wait_until(all_closed, seconds=90)
@@ -284,8 +288,8 @@ def test_a_viewer_uploads_nothing(server: WebServer) -> None:
 
 def test_who_was_deactivated_uploads_nothing(server: WebServer) -> None:
     gone = server.visitor("gone")
-    code = "from django.contrib.auth.models import User as U; U.objects.filter(username='gone')"
-    server.manage("shell", "--no-imports", "-c", f"{code}.update(is_active=False)")
+    with contextlib.closing(sqlite3.connect(server.database, timeout=60)) as database, database:
+        database.execute("UPDATE auth_user SET is_active = 0 WHERE username = 'gone'")
     said = server.says(head(gone, "/models/new/", Content_Length=9 * MB))
 
     assert said.startswith(b"HTTP/1.1 401 ")
@@ -398,7 +402,7 @@ def test_a_crowd_of_large_bodies_is_bounded_and_hurts_no_log_in(server: WebServe
             client.sendall(b"x" * 70_000)
         wait_until(lambda: len(_refused(crowd)) >= 90)  # of 64 MB in each of two processes
         assert len(_refused(crowd)) < 200
-        assert server.visitor("viewer")
+        assert server.visitor("viewer", logs_in=True)
         # Who is logged in is asked, and let through.
         answer = operator.post(
             f"{server.url}/invoke/run/",
@@ -432,7 +436,8 @@ def test_a_full_disk_is_told_before_the_body_is_read(server: WebServer, tmp_path
     assert b"Retry-After: 60" in said
 
 
-def test_a_disk_that_is_full_meanwhile_is_told_and_nothing_is_kept(own: WebServer) -> None:
+def test_a_disk_that_is_full_meanwhile_is_told_and_nothing_is_kept(killed: WebServer) -> None:
+    own = killed
     operator = own.visitor("operator")
     for pid in own.processes():  # no file may grow further than that
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (5 * MB, 5 * MB))
@@ -447,6 +452,7 @@ def test_a_disk_that_is_full_meanwhile_is_told_and_nothing_is_kept(own: WebServe
     assert written(own) == 0
     assert own.is_well()
     assert "uncaptured python exception" not in own.log()
+    _kill_all(own)
 
 
 # --- two servers, one request ---------------------------------------------------------------
@@ -599,35 +605,54 @@ def test_what_the_server_refuses_by_itself_has_the_id(server: WebServer) -> None
         assert "(request id)" not in answer.text
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
+    """A server whose processes may be killed, and whose master may not."""
+    server = WebServer(tmp_path_factory.mktemp("killed"))
+    with server.running():
+        wait_until(lambda: len(server.processes()) == 2)
+        yield server
+
+
+def _kill_all(server: WebServer) -> None:
+    """Kill its processes, and return when two others are there."""
+    before = server.processes()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(set(server.processes()) - set(before)) == 2)
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[WebServer]:
     """A server of the test's own, which may be ended and killed."""
     server = WebServer(tmp_path)
     with server.running():
+        wait_until(lambda: len(server.processes()) == 2)
         yield server
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_no_request_that_has_begun_is_lost_at_the_end(
-    own: WebServer, number: signal.Signals
+    request: pytest.FixtureRequest, number: signal.Signals
 ) -> None:
+    own: WebServer = request.getfixturevalue("killed" if number == signal.SIGHUP else "own")
     visitor = own.visitor()
     token = token_of(visitor, f"{own.url}/login/")
     form = f"csrfmiddlewaretoken={token}&username=operator&password={PASSWORD}".encode()
     kind = "application/x-www-form-urlencoded"
-    request = head(visitor, "/login/", Content_Length=len(form), Content_Type=kind) + form
-    database = sqlite3.connect(own.folder / "db.sqlite3", isolation_level=None)
+    asks = head(visitor, "/login/", Content_Length=len(form), Content_Type=kind) + form
+    database = sqlite3.connect(own.database, isolation_level=None)
     with contextlib.ExitStack() as stack:
         stack.callback(database.close)
         runs, half = (stack.enter_context(own.connect()) for _ in range(2))
         database.execute("BEGIN IMMEDIATE")  # the new session cannot be written
-        runs.sendall(request)
-        half.sendall(request[:60])
+        runs.sendall(asks)
+        half.sendall(asks[:60])
         assert own.is_well()  # both have been read: the loop has gone on to a third
         assert own.process is not None
         own.process.send_signal(number)
         wait_until(lambda: _refuses(own) or number == signal.SIGHUP)
-        half.sendall(request[60:])
+        half.sendall(asks[60:])
         database.execute("COMMIT")
         assert [client.recv(12) for client in (runs, half)] == [b"HTTP/1.1 302"] * 2
         if number == signal.SIGHUP:
@@ -667,7 +692,8 @@ def _refuses(server: WebServer) -> bool:
         return probe.connect_ex(("127.0.0.1", server.port)) != 0
 
 
-def test_a_killed_process_is_started_anew_and_leaves_nothing(own: WebServer) -> None:
+def test_a_killed_process_is_started_anew_and_leaves_nothing(killed: WebServer) -> None:
+    own = killed
     operator = own.visitor("operator")
     with contextlib.ExitStack() as stack:
         for _ in range(4):
@@ -675,10 +701,7 @@ def test_a_killed_process_is_started_anew_and_leaves_nothing(own: WebServer) -> 
             client.sendall(head(operator, "/models/new/", Content_Length=90 * MB) + b"x" * MB)
             push(client, 4 * MB)
         wait_until(lambda: written(own) > 2 * MB)
-        before = own.processes()
-        for pid in before:
-            os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: len(set(own.processes()) - set(before)) == 2)
+        _kill_all(own)
         assert list(own.temporary.iterdir()) == []
         assert own.is_well()
         # The places of the killed are free again.
@@ -732,7 +755,7 @@ def test_a_taken_port_is_told_in_a_sentence(server: WebServer) -> None:
     assert server.is_well()
 
 
-_SERVING = """
+_PREPARED = """
 from django.contrib.auth.models import User
 from accounts import tokens
 from endpoints.models import Endpoint, Resource
@@ -746,14 +769,29 @@ Version.objects.create(
     model=RegisteredModel.objects.create(name="digits"), number=1, key="models/d.tar.gz",
     file_name="d.tar.gz", size=1, sha256="0" * 64, state=Version.State.READY, **store,
 )
+Version.objects.create(
+    model=RegisteredModel.objects.create(name="checked"), number=1, key="models/c.tar.gz",
+    file_name="c.tar.gz", size=1, sha256="0" * 64, state=Version.State.CHECKING, bucket="b",
+)
 user = User.objects.get(username="operator")
-print(tokens.make(user=user, name="t", scopes=["invoke"])[1])
+print(tokens.make(user=user, name="t", scopes=["invoke", "read"])[1])
 """
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A database to be copied: an endpoint in service, and a version that is being validated.
+
+    And a token that may call and read.
+    """
+    server = WebServer(tmp_path_factory.mktemp("prepared"))
+    token = server.manage("shell", "--no-imports", "-c", _PREPARED).strip()
+    return server.database, token
 
 
 @pytest.mark.parametrize(("kind", "wait"), [(WebServer, 2), (WithCalls, 4)])
 def test_calls_of_models_that_load_leave_threads_for_everybody_else(
-    tmp_path: Path, kind: type[WebServer], wait: int
+    tmp_path: Path, prepared: tuple[Path, str], kind: type[WebServer], wait: int
 ) -> None:
     """The runtime takes each connection and answers none, as while a model loads.
 
@@ -768,7 +806,8 @@ def test_calls_of_models_that_load_leave_threads_for_everybody_else(
             AWS_ACCESS_KEY_ID="a",
             AWS_SECRET_ACCESS_KEY="b",
         )
-        token = server.manage("shell", "--no-imports", "-c", _SERVING).strip()
+        database, token = prepared
+        server.begin_with(database)
         call = (
             "POST /api/v1/endpoints/slow/invocations?model=digits:1 HTTP/1.1\r\n"
             "Host: 127.0.0.1\r\nContent-Length: 3\r\nContent-Type: text/csv\r\n"
@@ -788,19 +827,7 @@ def test_calls_of_models_that_load_leave_threads_for_everybody_else(
                 page = requests.get(f"{server.url}/login/", timeout=20)
                 assert page.status_code == 200
             assert waiting
-
-
-_VALIDATING = """
-from accounts import tokens
-from django.contrib.auth.models import User
-from models_catalog.models import RegisteredModel, Version
-Version.objects.create(
-    model=RegisteredModel.objects.create(name="digits"), number=1, key="models/d.tar.gz",
-    file_name="d.tar.gz", size=1, sha256="0" * 64, state=Version.State.CHECKING, bucket="b",
-)
-user = User.objects.get(username="viewer")
-print(tokens.make(user=user, name="t", scopes=["read"])[1])
-"""
+            runtime.close()  # or the calls are tried again, and the server waits for them
 
 
 def _document(client: socket.socket) -> bytes:
@@ -813,20 +840,23 @@ def _document(client: socket.socket) -> bytes:
     return came
 
 
-def _validating(folder: Path) -> tuple[WebServer, bytes]:
+def _validating(folder: Path, prepared: tuple[Path, str]) -> tuple[WebServer, bytes]:
     """A server with a version that is being validated, and a request that waits for its end."""
     server = WebServer(folder)
-    token = server.manage("shell", "--no-imports", "-c", _VALIDATING).strip()
+    database, token = prepared
+    server.begin_with(database)
     ask = (
-        "GET /api/v1/models/digits/versions/1?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "GET /api/v1/models/checked/versions/1?wait=30 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Bearer {token}\r\n\r\n"
     )
     return server, ask.encode()
 
 
-def test_clients_that_wait_leave_threads_for_everybody_else(tmp_path: Path) -> None:
+def test_clients_that_wait_leave_threads_for_everybody_else(
+    tmp_path: Path, prepared: tuple[Path, str]
+) -> None:
     """Each of the two processes has four threads: one may wait, and is answered at a change."""
-    server, ask = _validating(tmp_path)
+    server, ask = _validating(tmp_path, prepared)
     with server.running(), contextlib.ExitStack() as open_:
         clients = [open_.enter_context(server.connect()) for _ in range(24)]
         for client in clients:
@@ -843,7 +873,7 @@ def test_clients_that_wait_leave_threads_for_everybody_else(tmp_path: Path) -> N
         for _ in range(8):  # both processes
             assert requests.get(f"{server.url}/login/", timeout=20).status_code == 200
         assert waiting, "nobody waited"
-        with contextlib.closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+        with contextlib.closing(sqlite3.connect(server.database)) as database:
             database.execute("UPDATE models_catalog_version SET state = 'ready'")
             database.commit()
         for client in waiting:
@@ -852,8 +882,10 @@ def test_clients_that_wait_leave_threads_for_everybody_else(tmp_path: Path) -> N
         assert any(b'"ready"' in _document(client) for client in waiting)
 
 
-def test_clients_that_wait_are_answered_when_the_server_ends(tmp_path: Path) -> None:
-    server, ask = _validating(tmp_path)
+def test_clients_that_wait_are_answered_when_the_server_ends(
+    tmp_path: Path, prepared: tuple[Path, str]
+) -> None:
+    server, ask = _validating(tmp_path, prepared)
     with server.running() as process, server.connect() as client:
         client.sendall(ask)
         assert select.select([client], [], [], 2)[0] == []  # it waits

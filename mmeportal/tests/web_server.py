@@ -1,5 +1,6 @@
 """The portal's real web server in a process of its own, and clients that behave badly."""
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -19,14 +21,35 @@ from tests.servers import free_port, running, wait_for_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a good long password"
+#: What each token of the operator may do.
+SCOPES = ("read", "read upload", "read operate")
+#: Makes the tables, and users with a session each; prints the cookies of each session, and tokens.
 _USERS = f"""
+import json
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, User
-from accounts import roles
+from django.core.management import call_command
+from django.test import Client
+from django.utils.crypto import get_random_string
+from accounts import roles, tokens
+call_command("migrate", verbosity=0)
 roles.ensure_roles()
-for role in ("viewer", "operator"):
-    User.objects.create_user(role, password={PASSWORD!r}).groups.add(Group.objects.get(name=role))
-gone = User.objects.create_user("gone", password={PASSWORD!r})
-gone.groups.add(Group.objects.get(name="operator"))
+password = make_password({PASSWORD!r})
+cookies = {{}}
+for name, role in (("viewer", "viewer"), ("operator", "operator"), ("gone", "operator")):
+    user = User.objects.create(username=name, password=password)
+    user.groups.add(Group.objects.get(name=role))
+    client = Client()
+    client.force_login(user)
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    cookies[name] = {{
+        settings.SESSION_COOKIE_NAME: session,
+        settings.CSRF_COOKIE_NAME: get_random_string(32),
+    }}
+operator = User.objects.get(username="operator")
+made = {{one: tokens.make(user=operator, name=one, scopes=one.split())[1] for one in {SCOPES!r}}}
+print(json.dumps([cookies, made]))
 """
 
 
@@ -37,12 +60,13 @@ class WebServer:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.database = folder / "db.sqlite3"
         self.temporary = folder / "uploads"
         self.temporary.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
         self.environment = os.environ | {
             "SECRET_KEY": "only for tests, and as long as it has to be: 0123456789abcdef",
-            "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+            "DATABASE_URL": f"sqlite:///{self.database}",
             "UPLOAD_TEMP_DIR": str(self.temporary),
             "REDIS_URL": "redis://127.0.0.1:1/0",
             "PYTHONPATH": str(ROOT),
@@ -51,17 +75,21 @@ class WebServer:
         self.environment.pop("DJANGO_SETTINGS_MODULE", None)
         # One made database serves all the servers of a run.
         made = folder.parent / f"web-server-{os.getpid()}.sqlite3"
-        if made.exists():
-            shutil.copyfile(made, folder / "db.sqlite3")
-            return
-        migrated.copy_to(folder / "db.sqlite3")
-        self.manage("migrate", "-v0")
-        self.manage("shell", "--no-imports", "-c", _USERS)
-        with (
-            closing(sqlite3.connect(folder / "db.sqlite3")) as database,
-            closing(sqlite3.connect(made)) as copy,
-        ):
-            database.backup(copy)
+        told = made.with_suffix(".json")
+        if not made.exists():
+            migrated.copy_to(self.database)
+            told.write_text(self.manage("shell", "--no-imports", "-c", _USERS))
+            _copy(self.database, made)
+        else:
+            shutil.copyfile(made, self.database)
+        #: The cookies of a session of each user; tokens of the operator, by what they may do.
+        self.cookies: dict[str, dict[str, str]]
+        self.tokens: dict[str, str]
+        self.cookies, self.tokens = json.loads(told.read_text())
+
+    def begin_with(self, database: Path) -> None:
+        """Have what is in another database, before it runs."""
+        _copy(database, self.database)
 
     def manage(self, *arguments: str) -> str:
         """Run a command of manage.py; returns what it prints."""
@@ -108,11 +136,22 @@ class WebServer:
             for pid in self.processes()
         ) / 1024  # fmt: skip
 
-    def visitor(self, name: str = "") -> requests.Session:
-        """Somebody with cookies, logged in as ``name``."""
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What is in its database, without half a portal's start for `manage.py shell`."""
+        with closing(sqlite3.connect(self.database, timeout=60)) as database:
+            return database.execute(sql).fetchall()
+
+    def visitor(self, name: str = "", *, logs_in: bool = False) -> requests.Session:
+        """Somebody with cookies, logged in as ``name``.
+
+        ``logs_in``: by the form; else with a session that is there, as to hash a password takes
+        half a second of a processor.
+        """
         session = requests.Session()
         session.trust_env = False
-        if name:
+        if name and not logs_in:
+            session.cookies.update(self.cookies[name])
+        elif name:
             form = {"username": name, "password": PASSWORD, "csrfmiddlewaretoken": ""}
             form["csrfmiddlewaretoken"] = token_of(session, f"{self.url}/login/")
             answer = session.post(f"{self.url}/login/", form, timeout=30, allow_redirects=False)
@@ -138,6 +177,11 @@ class WithCalls(WebServer):
     @property
     def command(self) -> list[str]:
         return [*super().command, "--processes", "1", "--call-processes", "1"]
+
+
+def _copy(database: Path, to: Path) -> None:
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(to)) as copy:
+        source.backup(copy)
 
 
 def token_of(session: requests.Session, url: str) -> str:

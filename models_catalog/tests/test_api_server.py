@@ -12,21 +12,9 @@ import requests
 
 from mmeportal.tests.test_web_server import written
 from mmeportal.tests.web_server import WebServer, rest
-from tests.servers import wait_until
+from tests.servers import REGION, new_bucket, wait_until
 
 MB = 1 << 20
-BUCKET = "api-pushes"
-_TOKENS = """
-from django.contrib.auth.models import User
-from accounts import tokens
-from core import aws
-aws.s3().create_bucket(
-    Bucket="api-pushes", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"}
-)
-user = User.objects.get(username="operator")
-for scopes in (["read", "upload"], ["read"]):
-    print(tokens.make(user=user, name="t", scopes=scopes)[1])
-"""
 
 
 class Pushing:
@@ -34,8 +22,7 @@ class Pushing:
 
     def __init__(self, server: WebServer) -> None:
         self.server = server
-        made = server.manage("shell", "--no-imports", "-c", _TOKENS)
-        self.may, self.may_not = made.split()
+        self.may, self.may_not = server.tokens["read upload"], server.tokens["read"]
 
     def head(self, token: str, **headers: object) -> bytes:
         lines = [
@@ -51,9 +38,9 @@ def pushing(tmp_path_factory: pytest.TempPathFactory, s3_address: str) -> Iterat
     made = WebServer(
         tmp_path_factory.mktemp("push"),
         AWS_ENDPOINT_URL_S3=s3_address,
-        MODEL_BUCKET=BUCKET,
+        MODEL_BUCKET=new_bucket(s3_address),
         MAX_ARCHIVE_MB="300",
-        AWS_REGION="ap-northeast-2",
+        AWS_REGION=REGION,
     )
     found = Pushing(made)
     with made.running():

@@ -20,20 +20,7 @@ from mmeportal.server.guard import MOST_STRETCH_BYTES, STRETCH_BYTES
 from mmeportal.tests.test_web_server import written
 from mmeportal.tests.web_server import WebServer
 from models_catalog.tests.test_api_server import MB, Pieces
-from tests.servers import wait_until
-
-BUCKET = "tus-uploads"
-_TOKEN = """
-from django.contrib.auth.models import User
-from accounts import tokens
-from core import aws
-if "tus-uploads" not in [one["Name"] for one in aws.s3().list_buckets()["Buckets"]]:
-    aws.s3().create_bucket(
-        Bucket="tus-uploads", CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"}
-    )
-user = User.objects.get(username="operator")
-print(tokens.make(user=user, name="t", scopes=["read", "upload"])[1])
-"""
+from tests.servers import REGION, new_bucket, wait_until
 
 
 class Uploading:
@@ -41,7 +28,7 @@ class Uploading:
 
     def __init__(self, server: WebServer) -> None:
         self.server = server
-        self.token = server.manage("shell", "--no-imports", "-c", _TOKEN).strip()
+        self.token = server.tokens["read upload"]
         self.headers = {"Authorization": f"Bearer {self.token}", "Tus-Resumable": "1.0.0"}
         self.url = f"{server.url}/api/v1/uploads/"
 
@@ -86,9 +73,9 @@ def uploading(tmp_path_factory: pytest.TempPathFactory, s3_address: str) -> Iter
     made = WebServer(
         tmp_path_factory.mktemp("tus"),
         AWS_ENDPOINT_URL_S3=s3_address,
-        MODEL_BUCKET=BUCKET,
+        MODEL_BUCKET=new_bucket(s3_address),
         MAX_ARCHIVE_MB="300",
-        AWS_REGION="ap-northeast-2",
+        AWS_REGION=REGION,
     )
     found = Uploading(made)
     with made.running():
@@ -97,7 +84,7 @@ def uploading(tmp_path_factory: pytest.TempPathFactory, s3_address: str) -> Iter
 
 def some(size: int) -> bytes:
     """So many bytes, of which no two stretches are the same."""
-    return b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(-(-size // 32)))[:size]
+    return hashlib.shake_128(b"some").digest(size)
 
 
 def test_what_arrived_before_a_cut_is_kept(uploading: Uploading) -> None:
