@@ -156,13 +156,8 @@ _RELOAD_ON: dict[str, Callable[[Path], bool]] = {
 def _reloading(part: Part) -> Part:
     """The part as `make dev` runs it."""
     if part.name == "web":
-        # The server imports the pages at the first request, and the checks do so before.
-        program, option, script = part.command
-        part = replace(
-            part,
-            command=[program, option, f"{_PYTHON} manage.py check && {script}"],
-            environment=dict(part.environment) | {"DEBUG": "1"},
-        )
+        # It checks the code, too.
+        part = replace(part, environment=dict(part.environment) | {"DEBUG": "1"})
     return replace(part, reload_on=_RELOAD_ON.get(part.name))
 
 

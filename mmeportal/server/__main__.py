@@ -103,6 +103,16 @@ def bind(address: str, *, setting: str = "WEB_BIND") -> socket.socket:
             time.sleep(0.2)
 
 
+def _check() -> None:
+    """Exit with what Django's checks find wrong with the code: somebody is changing it."""
+    from django.core.management import CommandError, call_command
+
+    try:
+        call_command("check")
+    except CommandError as error:
+        sys.exit(str(error))
+
+
 def _folder_of_counts(parent: str | None) -> "tempfile.TemporaryDirectory[str]":
     """Where the processes count for Prometheus; what a killed server left in ``parent`` goes."""
     if parent:
@@ -149,6 +159,8 @@ class Master:
         from mmeportal.server.guard import Slots
         from mmeportal.wsgi import application  # loaded once, before the processes are forked
 
+        if settings.DEBUG:
+            _check()
         access_log.set_up(as_json=settings.LOG_AS_JSON)
         loop.use_temporary_folder(settings.FILE_UPLOAD_TEMP_DIR)
         self._application = application
