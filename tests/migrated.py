@@ -1,8 +1,8 @@
 """A migrated SQLite database, kept from one run of the tests to the next.
 
 All migrations take some six seconds of a processor, and every process of the tests and every small
-portal would spend them. A copy is used as any database is: `migrate` still runs on it, and finds
-what is already there.
+portal would spend them. A stack still runs `migrate` on a copy, as its start does on any database,
+and finds what is already there; a small portal does not, which would take a second more.
 """
 
 import contextlib

@@ -30,14 +30,21 @@ def free_port() -> int:
 
 
 def wait_until(
-    condition: Callable[[], T], what: str | Callable[[], object] = "it", seconds: float = 60
+    condition: Callable[[], T],
+    what: str | Callable[[], object] = "it",
+    seconds: float = 60,
+    *,
+    every_s: float = 0.05,
 ) -> T:
-    """What ``condition`` returns once that is true; ``what`` names it, or says why it is not."""
+    """What ``condition`` returns once that is true; ``what`` names it, or says why it is not.
+
+    ``every_s``: the pause between two looks; long where a look starts a program or loads a page.
+    """
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited in vain for {what() if callable(what) else what}")
-        time.sleep(0.05)
+        time.sleep(every_s)
     return found
 
 

@@ -51,6 +51,7 @@ class SmallPortal:
         self.database = folder / "db.sqlite3"
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
         self._person: subprocess.Popen[str] | None = None
+        self._rows: sqlite3.Connection | None = None
         #: Its localaws and its S3, which may be killed and started again.
         self.aws: localaws.LocalAwsProcess
         self.s3: localaws.S3Server
@@ -135,15 +136,17 @@ class SmallPortal:
         assert answer == "done\n", answer + self.said("person")
 
     def close(self) -> None:
-        """End the process of ``run``."""
+        """End the process of ``run``, and the connection of ``row``."""
+        if self._rows is not None:
+            self._rows.close()
         if self._person is not None:
             self._person.kill()
             self._person.communicate(timeout=15)
 
     def migrate(self) -> None:
         """Make its database."""
-        migrated.copy_to(self.database)
-        self._manage("migrate", "--verbosity", "0")
+        if not migrated.copy_to(self.database):
+            self._manage("migrate", "--verbosity", "0")
 
     def _manage(self, *arguments: str) -> None:
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
@@ -155,8 +158,10 @@ class SmallPortal:
 
     def row(self, query: str) -> tuple[Any, ...]:
         """The first row of a query; an empty one where there is none."""
-        with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as database:
-            return tuple(database.execute(query).fetchone() or ())
+        if self._rows is None:  # one connection, as some ask a hundred times a second
+            self._rows = sqlite3.connect(self.database, timeout=20, isolation_level=None)
+        with contextlib.closing(self._rows.execute(query)) as found:
+            return tuple(found.fetchone() or ())
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = 60) -> None:
         """Until ``condition`` holds; an AssertionError with the logs where it does not.

@@ -17,7 +17,7 @@ from stack import processes
 from stack.credentials import aws_environment
 from stack.layout import DEFAULT_PORTS, ROOT, Layout
 from stack.parts import environment
-from tests import migrated
+from tests import jobs, migrated
 
 _FIRST_START_S = 600
 
@@ -162,6 +162,11 @@ class Stack:
                 raise AssertionError(f"{name} is not back after {seconds} s:\n{self.says()}")
             time.sleep(0.05)
         self.killed.add(name)
+
+    def send(self, task: str) -> None:
+        """Have the worker do a job now that beat sends each minute or more seldom."""
+        password = (self.local_dir / "redis-password").read_text().strip()
+        jobs.send(jobs.redis_url(self.layout.redis_port, password), task)
 
     def left(self) -> list[processes.Process]:
         """Processes of this stack that run."""

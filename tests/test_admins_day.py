@@ -26,6 +26,10 @@ WHY = "did not pass the ping health check"
 LIVE = 90_000  # ms that a page may take to change by itself on a busy machine
 #: Between two calls: as many as leave the processors to what is tested.
 PAUSE_S = 0.1
+#: Between two looks that load a page or start `mme`.
+LOOK_S = 0.5
+#: What beat sends each minute, and in which the portal tells that an end comes.
+ENDS = "endpoints.tasks.sweep_ends"
 
 
 def _client(stack: Stack, service: str, variable: str = "AWS_ENDPOINT_URL_SAGEMAKER") -> Any:
@@ -237,10 +241,11 @@ def test_an_admins_day_in_the_browser(page: Page, stack: Stack) -> None:
         caller.goes_on()
 
         # Its end was told of meanwhile: it is to go on for a day more.
+        stack.send(ENDS)
         page.goto(endpoint)
         wait_until(
             lambda: page.reload() and live.get_by_text("Its end date comes:").count(),
-            "the warning", 90,
+            "the warning", 90, every_s=LOOK_S,
         )  # fmt: skip
         live.get_by_role("button", name="One day longer").click()
         expect(live.get_by_text("Its end date comes:")).to_have_count(0)
@@ -250,7 +255,7 @@ def test_an_admins_day_in_the_browser(page: Page, stack: Stack) -> None:
         # What no endpoint owned is found, and belongs to this one now.
         wait_until(
             lambda: page.goto("/endpoints/orphans/") and page.get_by_text(left).count(),
-            "the orphan", 90,
+            "the orphan", 90, every_s=LOOK_S,
         )  # fmt: skip
         page.get_by_role("checkbox", name=re.compile(re.escape(left))).check()
         page.get_by_role("button", name="Adopt").click()
@@ -318,7 +323,10 @@ def test_an_admins_day_with_mme(stack: Stack, tmp_path: Path) -> None:
 
     def calls_go_on() -> None:
         before = mme("experiments", load)["calls"]
-        wait_until(lambda: mme("experiments", load)["calls"] > before + 2, "further calls", 90)
+        wait_until(
+            lambda: mme("experiments", load)["calls"] > before + 2, "further calls", 90,
+            every_s=LOOK_S,
+        )  # fmt: skip
 
     with left_model(stack, name) as left:
         calls_go_on()
@@ -344,7 +352,8 @@ def test_an_admins_day_with_mme(stack: Stack, tmp_path: Path) -> None:
             told = mme("events", "--subject", name, "-n", "200")["items"]
             return "endpoint.expires_in_a_day" in {one["action"] for one in told}
 
-        wait_until(warned, "the warning", 90)
+        stack.send(ENDS)
+        wait_until(warned, "the warning", 90, every_s=LOOK_S)
         later = mme("endpoint", "postpone", name)["expires_at"]
         day = datetime.fromisoformat(later) - datetime.fromisoformat(made["expires_at"])
         assert day == timedelta(days=1)
@@ -352,7 +361,7 @@ def test_an_admins_day_with_mme(stack: Stack, tmp_path: Path) -> None:
         def found() -> bool:
             return left in [one["name"] for one in mme("orphans")["items"]]
 
-        wait_until(found, "the orphan", 90)
+        wait_until(found, "the orphan", 90, every_s=LOOK_S)
         (adopted,) = mme("orphans", f"model/{left}", "--adopt")["items"]
         assert (adopted["state"], adopted["adopted_by"]) == ("adopted", name)
 

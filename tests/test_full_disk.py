@@ -29,10 +29,14 @@ BUCKET = "store"
 
 @dataclass
 class Portal:
-    """The web server, its S3 server and its database, all on one small disk."""
+    """The web server's temporary files and its S3 server on one small disk.
+
+    Its database lies beside: SQLite resolves the links of a path, and so leads past the disk.
+    """
 
     url: str
     disk: Path
+    database: Path
     log: Path
     s3: Any
 
@@ -70,7 +74,7 @@ class Portal:
 
     def rows(self, table: str) -> int:
         with contextlib.closing(
-            sqlite3.connect(f"file:{self.disk}/db.sqlite3?mode=ro", uri=True, timeout=20)
+            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)
         ) as database:
             (count,) = database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()
         return int(count)
@@ -88,9 +92,21 @@ class Portal:
         return filler
 
 
+def _manage(environment: dict[str, str], *command: str) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env=environment,
+        check=True,
+        timeout=120,
+        stdout=subprocess.DEVNULL,
+    )
+
+
 @pytest.fixture
 def portal(tmp_path: Path) -> Iterator[Portal]:
     port, redis_port = free_port(), free_port()
+    database = tmp_path / "db.sqlite3"
     with (
         small_disk(tmp_path / "disk", DISK_MB) as disk,
         redis_server(redis_port, tmp_path),
@@ -101,7 +117,7 @@ def portal(tmp_path: Path) -> Iterator[Portal]:
             environment = os.environ | {
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "SECRET_KEY": "of-a-test-and-nothing-else-0123456789-abcdefghijkl",
-                "DATABASE_URL": f"sqlite:///{disk}/db.sqlite3",
+                "DATABASE_URL": f"sqlite:///{database}",
                 "REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
                 "UPLOAD_TEMP_DIR": str(disk / "tmp"),
                 "MIN_FREE_MB": "0",
@@ -129,20 +145,13 @@ def portal(tmp_path: Path) -> Iterator[Portal]:
                 Bucket=BUCKET,
                 CreateBucketConfiguration={"LocationConstraint": "ap-northeast-2"},
             )
-            migrated.copy_to(disk / "db.sqlite3")
-            for command in (["migrate", "-v", "0"], ["ensure_admin"]):
-                subprocess.run(
-                    [sys.executable, "manage.py", *command],
-                    cwd=ROOT,
-                    env=environment,
-                    check=True,
-                    timeout=120,
-                    stdout=subprocess.DEVNULL,
-                )
+            if not migrated.copy_to(database):
+                _manage(environment, "migrate", "-v", "0")
+            _manage(environment, "ensure_admin")
             web = shell(read_procfile()["web"])
             with running(web, cwd=ROOT, env=environment, stdout=log, stderr=log) as process:
                 wait_for_port(port, process)
-                yield Portal(f"http://127.0.0.1:{port}", disk, tmp_path / "web.log", s3)
+                yield Portal(f"http://127.0.0.1:{port}", disk, database, tmp_path / "web.log", s3)
 
 
 def test_a_full_disk_is_said_and_all_goes_on_when_there_is_room(portal: Portal) -> None:

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 import mme_client
-from localaws.tests.servers import wait_for
+from tests.servers import wait_until
 from tests.stack import Stack
 from tests.test_client_on_stack import shell
 
@@ -26,8 +26,9 @@ CALLS = 100
 
 @pytest.fixture(scope="module")
 def small(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose instances have a part of their types' memory."""
+    """A stack whose instances have a part of their types' memory, and whose catalog is empty."""
     made = Stack(tmp_path_factory.mktemp("small"), demo_models)
+    (made.local_dir / "demo-seeded").touch()
     made.variables |= {"INSTANCE_MEMORY_PERCENT": PERCENT, "INSTANCE_TYPES": f"{SMALL},ml.m5.large"}
     made.variables["METRICS_KEEP_S"] = "1"
     try:
@@ -39,14 +40,10 @@ def small(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def _thrash(portal: mme_client.Portal) -> Any:
     """What the portal says after calls in turns."""
-    _call(portal, CALLS)
-    return portal.endpoints.thrash(NAME)
-
-
-def _call(portal: mme_client.Portal, calls: int, rate: float | None = None) -> None:
-    made = portal.experiments.create(NAME, "zoo/*", calls=calls, callers=1, seed=5, rate=rate)
+    made = portal.experiments.create(NAME, "zoo/*", calls=CALLS, callers=1, seed=5)
     done = made.wait(timeout=200)
-    assert (done.state, done.succeeded) == ("done", calls)
+    assert (done.state, done.succeeded) == ("done", CALLS)
+    return portal.endpoints.thrash(NAME)
 
 
 def _logged_in(stack: Stack) -> requests.Session:
@@ -80,7 +77,9 @@ def test_the_advice_mends_what_it_tells(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     variables = shell(small, tmp_path)
     with mme_client.Portal(variables["MME_URL"], variables["MME_TOKEN"]) as portal:
-        for copy in portal.models.copy("digits:2", to="zoo/digit_{n}", times=MODELS):
+        digits = small.local_dir / "demo" / "digits_v2.tar.gz"
+        portal.models.push(digits, "digits").wait(timeout=120)
+        for copy in portal.models.copy("digits:1", to="zoo/digit_{n}", times=MODELS):
             copy.wait(timeout=120)
         portal.endpoints.create(NAME, instance_type=SMALL).wait(timeout=120)
         found = _thrash(portal)
@@ -95,8 +94,8 @@ def test_the_advice_mends_what_it_tells(
         assert link is not None
         metrics = f"{link[1]}metrics/?range=1h"
         # Before the change, as the calls after it may come within the same minute, and be more.
-        hits = wait_for(
-            lambda: _hits_charted(_got(session, small, metrics)), 120, "a minute charted"
+        hits = wait_until(
+            lambda: _hits_charted(_got(session, small, metrics)), "a minute charted", 120, every_s=1
         )
         assert min(hits) < 85, hits
 
@@ -106,10 +105,12 @@ def test_the_advice_mends_what_it_tells(
         assert mended.verdict == "fits", mended
         assert (mended.measured_share, mended.less) == (0.0, [])
 
-        def drawn() -> list[float] | None:
-            """What the chart shows once a minute is in it whose calls all come after the change."""
-            _call(portal, 10, rate=2)
-            hits = _hits_charted(_got(session, small, metrics))
-            return hits if hits and hits[-1] == 100 else None
+        def drawn() -> bool:
+            """Whether the chart has a minute whose calls all came after the change."""
+            return _hits_charted(_got(session, small, metrics))[-1:] == [100]
 
-        wait_for(drawn, 300, "a minute without a cold start in the chart")
+        calls = portal.experiments.create(NAME, "zoo/*", calls=3000, callers=1, seed=5, rate=2.0)
+        wait_until(drawn, "a minute without a cold start in the chart", 300, every_s=1)
+        calls.stop()
+        done = calls.wait(timeout=60)
+        assert done.calls == done.succeeded

@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
-from celery import Celery
 from django.conf import settings
 
-from core import broker, request_id
+from tests import jobs
 from tests.servers import REDIS_PASSWORD, running
 
 TASKS = """
@@ -43,7 +41,7 @@ class Worker:
 
     def __init__(self, folder: Path, redis_port: int) -> None:
         self.folder = folder
-        self._redis_url = f"redis://portal:{quote(REDIS_PASSWORD)}@127.0.0.1:{redis_port}/0"
+        self._redis_url = jobs.redis_url(redis_port, REDIS_PASSWORD)
         self._environment = os.environ | {
             "SECRET_KEY": settings.SECRET_KEY,
             "REDIS_URL": f"redis://portal@127.0.0.1:{redis_port}/0",
@@ -79,12 +77,4 @@ class Worker:
 
     def send(self, task: str, name: str, sender: str = "") -> None:
         """Send over a connection of its own, which is new. ``sender``: its request's id."""
-        broker.use()
-        app = Celery("sender", set_as_current=False)
-        app.config_from_object("django.conf:settings", namespace="CELERY")
-        with (
-            app,
-            app.connection_for_write(self._redis_url) as connection,
-            request_id.bound(sender),
-        ):
-            app.send_task(task, [name], connection=connection)
+        jobs.send(self._redis_url, task, [name], sender=sender)

@@ -23,6 +23,7 @@ ALLOWED = {
     "localaws/tests/tiny_container.py::load": "a container that takes long to load a model",
     "localaws/tests/tiny_container.py::invoke": "a container that takes long to answer",
     "tests/killing.py::stop_for_a_while": "a part is stopped for longer than a lease lasts",
+    "tests/servers.py::wait_until": "the pause of a loop with a deadline, by its caller",
     "tests/test_worker_killed.py::_wait": "the pause of a loop with a deadline, by its caller",
 }
 
