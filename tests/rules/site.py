@@ -1,5 +1,7 @@
 """The site with one row of everything, and what a request to it writes; for rules about access."""
 
+import copy
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from accounts import roles, token_auth
+from accounts.backends import PortalBackend
 from endpoints.tests.account import Account
 from invocations import services as calls
 from mmeportal.access import LEVELS, OPERATOR, SUPERUSER, USER
@@ -24,6 +27,7 @@ from tests.rules.rows import Rows
 
 TOKEN = "a" * 32
 OTHER = "another operator"
+_read_user = PortalBackend.get_user
 # As whom each address is visited. All rows are the operator's; OTHER has the same role.
 VISITORS = LEVELS
 # All that may be said to the database by a request that changes nothing.
@@ -45,6 +49,8 @@ class Site:
         self.rows = rows
         self.sessions = sessions
         self.sent: list[str] = []  # jobs, and calls of AWS that write
+        self.users: dict[int, User | None] = {}  # of sessions, as they were last read
+        self._written: list[str] = []  # statements
         # One for all: each new one reads the list of static files anew.
         self._client = Client(enforce_csrf_checks=True)
 
@@ -73,29 +79,48 @@ class Site:
             headers["X-CSRFToken"] = TOKEN
         if bearer:
             headers["Authorization"] = f"Bearer {bearer}"
-            token_auth.CACHE.clear()  # what it keeps may be what was taken back
         more: dict[str, Any] = {}
         if content is not None:
             more = {"content_type": content[0], "data": content[1]}
-        written: list[str] = []
-
-        def watch(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
-            if not reads(sql):
-                written.append(sql)
-            return execute(sql, *rest)
-
         self.sent.clear()
+        self._written.clear()
         before = len(connection.run_on_commit)
         with transaction.atomic():
-            with connection.execute_wrapper(watch):
-                answer = (
-                    client.generic(method, url, headers=headers, **more)
-                    if more
-                    else getattr(client, method.lower())(url, headers=headers)
-                )
+            answer = (
+                client.generic(method, url, headers=headers, **more)
+                if more
+                else getattr(client, method.lower())(url, headers=headers)
+            )
+            written = list(self._written)
             written += [f"on commit: {one[1]!r}" for one in connection.run_on_commit[before:]]
             transaction.set_rollback(True)
+        if written:
+            self._forget()  # what is kept may be what was taken back
         return answer, written + self.sent
+
+    def watch(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        """Note a statement that writes; after it, whoever asks is read anew."""
+        if not reads(sql):
+            self._written.append(sql)
+            self._forget()
+        return execute(sql, *rest)
+
+    def user(self, backend: PortalBackend, user_id: int) -> User | None:
+        """The user of a session, with what they may do: read once, as long as nothing is written.
+
+        There are thousands of requests, and two fifths of the time of a refused one were these
+        queries. Each has a copy of the user, as the portal itself does for tokens.
+        """
+        if user_id not in self.users:
+            found = _read_user(backend, user_id)
+            if found is not None:
+                found.get_all_permissions()  # kept with the user
+            self.users[user_id] = found
+        return copy.copy(self.users[user_id])
+
+    def _forget(self) -> None:
+        self.users.clear()
+        token_auth.CACHE.clear()
 
 
 def make(
@@ -109,6 +134,13 @@ def make(
     Account().install(monkeypatch)
     sessions, users = _visitors()
     site = Site(rows_of.build(1, owner=users[owner], samples=tmp_path), sessions)
+
+    wrappers = [*connection.execute_wrappers, site.watch]
+    monkeypatch.setattr(connection, "execute_wrappers", wrappers)
+    monkeypatch.setattr(PortalBackend, "get_user", lambda *asked: site.user(*asked))
+    monkeypatch.setattr(token_auth.CACHE, "_keep_s", 3600)
+    # Each refusal is a warning, and pytest would write and keep thousands of them.
+    monkeypatch.setattr(logging.getLogger("django.request"), "disabled", True)
 
     def queued(task: Any, *args: Any, **kwargs: Any) -> None:
         site.sent.append(f"job {getattr(task, 'name', args[:1])}")
