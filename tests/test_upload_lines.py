@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from mmeportal.tests.web_server import WebServer
 from models_catalog.tests.test_upload_server import some
-from tests.rules.test_pages import AUDIT, COLOURS, axe_source
+from tests.rules.test_pages import AUDIT, axe_source
 from tests.servers import wait_until
 from tests.upload_page import (
     LONG,
@@ -330,12 +330,12 @@ def test_lines_in_each_state_are_accessible_in_each_scheme_and_size(
         page.evaluate(axe_source())
         page.evaluate("window.violations ??= []")
         for scheme in ("light", "dark"):
-            options = COLOURS if scheme == "dark" else {}  # dark changes colours alone
+            dark = scheme == "dark"  # which changes colours alone
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             for width in (1280, 390):
                 page.set_viewport_size({"width": width, "height": 900})
                 faults.extend(
-                    f"{what} {scheme} {width}: {one}" for one in page.evaluate(AUDIT, options)
+                    f"{what} {scheme} {width}: {one}" for one in page.evaluate(AUDIT, dark)
                 )
 
     look("on the way")

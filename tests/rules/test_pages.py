@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from html import unescape
+from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import Resolver404, resolve
 from django.utils import timezone
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, ViewportSize
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from accounts import roles
@@ -37,7 +38,6 @@ __all__ = ["_database_beside_playwright", "browser"]
 # Hundreds of audits, and the processors may be busy.
 pytestmark = pytest.mark.timeout(900)
 
-SCHEMES = ("light", "dark")
 SIZES = ((1280, 900), (390, 844))
 #: Pages that no link of an admin's leads to.
 PAGES_WITHOUT_LINKS = ("/no/such/page/", "/models/no-such-model/")
@@ -66,11 +66,41 @@ ROWS = 12
 ERRORS = ".errors li:visible, .callout.error:visible"
 LONG = "a-very-long-name-that-goes-on-and-on-until-there-is-no-room-left"
 
-# What axe is asked: WCAG 2.2 A and AA, and its own best practices.
+# What axe is asked: WCAG 2.2 A and AA, and its own best practices; of colours alone where the page
+# is in its second scheme. A part that is being asked for anew is paler for as long. What listens to
+# the scheme or the width is told within a frame.
 AUDIT = """
-async (options) => {
-  const found = await axe.run(document, {resultTypes: ["violations"], preload: false, ...options});
-  const faults = found.violations.flatMap((one) => one.nodes.map((node) => ({
+async (coloursAlone) => {
+  const end = performance.now() + 15000;
+  do {
+    if (performance.now() > end) throw new Error("a part of the page still waits for its answer");
+    await new Promise(requestAnimationFrame);
+  } while (document.querySelector(".htmx-request"));
+
+  const options = {resultTypes: ["violations"], preload: false};
+  const violations = [];
+  if (!coloursAlone) {
+    const structure = await window.structure();
+    const kept = window.isKeptStructure(structure);
+    const which = kept
+      ? {runOnly: {type: "rule", values: ["scrollable-region-focusable"]}}
+      : {rules: {"color-contrast": {enabled: false}}};
+    violations.push(...(await axe.run(document, {...options, ...which})).violations);
+    if (!kept && !violations.length) window.keepStructure(structure);
+  }
+  const looks = window.newLooks();
+  const values = [
+    ...(looks.size ? ["color-contrast"] : []), ...(coloursAlone ? ["link-in-text-block"] : []),
+  ];
+  if (values.length) {
+    const found = await axe.run(document, {
+      ...options, runOnly: {type: "rule", values}, elementRef: true,
+      resultTypes: ["violations", "passes", "incomplete"],
+    });
+    violations.push(...found.violations);
+    window.keepLooks(looks, [...found.passes, ...found.incomplete]);
+  }
+  const faults = violations.flatMap((one) => one.nodes.map((node) => ({
     rule: one.id, element: node.target.join(" "), help: one.help,
     why: node.failureSummary.split("\\n").slice(1).join(" ").trim(),
   })));
@@ -87,12 +117,180 @@ async (options) => {
     {rule: "CSP", element: text, help: "the Content-Security-Policy forbids it", why: ""})));
 }
 """
-# What may be wrong in one scheme and right in the other.
-COLOURS = {
-    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
-}
+# Pages of the same structure at the same width (elements, attributes, what is seen, which element
+# refers to which) differ in texts alone. Of a text, rules ask only whether there is one; so of such
+# pages only what depends on the room that texts take is asked again.
+_STRUCTURES = """
+(() => {
+  const KEPT = "structures";
+  // Values that differ from row to row. Where one refers to another, they are numbered instead.
+  const varied = new Set(["href", "src", "srcset", "value", "datetime", "action",
+    "placeholder", "nonce", "pattern", "max", "min", "maxlength", "width", "height",
+    "d", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "points", "transform", "viewbox"]);
+  const numbered = new Set(["id", "for", "name", "headers", "form", "list", "aria-controls",
+    "aria-describedby", "aria-labelledby", "aria-owns", "aria-activedescendant", "aria-details",
+    "aria-errormessage", "aria-flowto", "aria-label", "title", "alt", "usemap"]);
+
+  const structure = () => {
+    const numbers = new Map();
+    const number = (text) => {
+      if (!numbers.has(text)) numbers.set(text, numbers.size);
+      return numbers.get(text);
+    };
+    // A form's fields hide what has their name, as `attributes`.
+    const attributes = Object.getOwnPropertyDescriptor(Element.prototype, "attributes").get;
+    const walk = document.createTreeWalker(document, NodeFilter.SHOW_ALL);
+    const parts = [];
+    let depth = 0;
+    for (let at = walk.root; at; ) {
+      if (at.nodeType === Node.TEXT_NODE) {
+        if (at.data.trim()) parts.push("text");
+      } else if (at.nodeType === Node.ELEMENT_NODE) {
+        parts.push(`<${depth} ${at.localName}`);
+        if (!at.checkVisibility({visibilityProperty: true})) parts.push("unseen");
+        for (const {name, value} of attributes.call(at)) {
+          const key = name.toLowerCase();
+          if (value.trim() === "") parts.push(key);
+          else if (numbered.has(key))
+            parts.push(`${key}=${value.trim().split(/\\s+/).map(number).join(",")}`);
+          else if (key === "href" && value.startsWith("#"))
+            parts.push(`href=#${number(value.slice(1))}`);
+          else if (varied.has(key) || key.startsWith("data-") || key.startsWith("hx-"))
+            parts.push(`${key}…`);
+          else parts.push(`${key}=${value}`);
+        }
+      }
+      let next = walk.firstChild();
+      if (next) depth += 1;
+      while (!next && walk.currentNode !== walk.root) {
+        next = walk.nextSibling();
+        if (!next) {
+          if (!walk.parentNode()) break;
+          depth -= 1;
+        }
+      }
+      at = next;
+    }
+    return parts.join(" ");
+  };
+
+  window.structure = async () => {
+    const bytes = new TextEncoder().encode(`${innerWidth} ${structure()}`);
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).join("-");
+  };
+  window.isKeptStructure = (one) => JSON.parse(sessionStorage.getItem(KEPT) ?? "[]").includes(one);
+  window.keepStructure = (one) => {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+    sessionStorage.setItem(KEPT, JSON.stringify([...kept, one]));
+  };
+})();
+"""
+# What axe said of a text's colours holds for all texts of the same looks: of the same computed
+# colour and size, above the same computed backgrounds. So color-contrast, which takes more time
+# than all other rules together, is asked of each look once for each context of the browser. A text
+# that may lie above something else than what it is in has no look, and is asked for each time.
+_LOOKS = """
+(() => {
+  const NEW = "data-new-look";
+  axe.configure({rules: [{id: "color-contrast", selector: `[${NEW}]`}]});
+
+  const none = (value) => value === "none" || value === "normal";
+  const still = (value) => value === "0px" || value === "auto";
+  const moved = (style) => style.float !== "none" || !none(style.transform)
+    || !none(style.translate) || style.gridRowStart !== "auto" || style.gridColumnStart !== "auto"
+    || (style.position === "relative"
+      ? !(still(style.top) && still(style.left)) : style.position !== "static")
+    || style.margin.includes("-");
+
+  // What is painted behind what is in ``one``, from the nearest opaque background on; null where
+  // that may be something else. What is transparent as a whole lets through what is behind it.
+  const behind = (one, told) => {
+    if (!one) return {layers: "", whole: true};
+    if (told.has(one)) return told.get(one);
+    const above = behind(one.parentElement, told);
+    const style = getComputedStyle(one);
+    const colour = style.backgroundColor;
+    const whole = above.whole && style.opacity === "1" && none(style.mixBlendMode)
+      && none(style.filter) && none(style.clipPath);
+    const plain = whole && style.backgroundImage === "none";
+    let layers = above.layers === null || moved(style) ? null : above.layers;
+    if (plain && colour.startsWith("rgb(")) layers = colour;
+    else if (layers !== null && !(plain && colour === "rgba(0, 0, 0, 0)"))
+      layers = [layers, colour, style.backgroundImage, style.opacity, style.mixBlendMode,
+        style.filter, style.clipPath].join("|");
+    told.set(one, {layers, whole});
+    return {layers, whole};
+  };
+  const hasText = (one) => one.matches("select, textarea"
+      + ", input:not([type=hidden], [type=checkbox], [type=radio], [type=range], [type=image])")
+    || (!one.matches("option")  // whose colours are the system's
+      && [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
+  const seen = (one) => {
+    // For screen readers alone.
+    const box = one.closest(".visually-hidden")?.getBoundingClientRect();
+    return one.checkVisibility({visibilityProperty: true})
+      && !(box && box.width <= 1 && box.height <= 1);
+  };
+
+  window.newLooks = () => {
+    const known = new Set(JSON.parse(sessionStorage.getItem(NEW) ?? "[]"));
+    const looks = new Map(), told = new Map();
+    for (const one of document.querySelectorAll(`[${NEW}]`)) one.removeAttribute(NEW);
+    for (const one of document.querySelectorAll("body, body *")) {
+      if (!hasText(one) || !seen(one)) continue;
+      const style = getComputedStyle(one);
+      const at = behind(one, told).layers;
+      const look = at && [at, style.color, style.webkitTextFillColor, style.webkitTextStroke,
+        style.textShadow, style.fontSize, style.fontWeight].join("/");
+      if (look && known.has(look)) continue;
+      looks.set(one, look);
+    }
+    for (const one of looks.keys()) one.setAttribute(NEW, "");
+    return looks;
+  };
+  // What axe cannot see passes, too, but without a figure, and above a picture it never knows.
+  const final = ({data}) => data && (data.messageKey
+    ? ["bgImage", "bgGradient"].includes(data.messageKey) : data.contrastRatio);
+  window.keepLooks = (looks, found) => {
+    const kept = JSON.parse(sessionStorage.getItem(NEW) ?? "[]");
+    const nodes = found.filter((one) => one.id === "color-contrast").flatMap((one) => one.nodes);
+    for (const {element, any} of nodes)
+      if (looks.get(element) && any.some(final)) kept.push(looks.get(element));
+    sessionStorage.setItem(NEW, JSON.stringify([...new Set(kept)]));
+  };
+})();
+"""
 # The first field that a person fills in, of the forms that change something.
 _FIELDS = "main form[method=post] :is(input:not([type=hidden]), select, textarea)"
+
+
+class _Fields(HTMLParser):
+    """Whether there is one, read without a browser."""
+
+    found = in_main = in_form = False
+
+    @classmethod
+    def are_in(cls, html: str) -> bool:
+        parser = cls()
+        parser.feed(html)
+        return parser.found
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        having = dict(attrs)
+        if tag == "main":
+            self.in_main = True
+        elif tag == "form":
+            self.in_form = (having.get("method") or "").lower() == "post"
+        elif tag in ("select", "textarea") or (tag == "input" and having.get("type") != "hidden"):
+            self.found |= self.in_main and self.in_form
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "main":
+            self.in_main = False
+        elif tag == "form":
+            self.in_form = False
+
+
 # A select that has a choice from the start, and a field that is filled in, are emptied, too.
 _EMPTY = """
   for (const one of field.form.elements) {
@@ -125,7 +323,8 @@ def axe_source() -> str:
     spec = find_spec("axe_playwright_python")
     assert spec is not None
     assert spec.origin is not None
-    return (Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    axe = (Path(spec.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    return f"{axe}\n{_STRUCTURES}\n{_LOOKS}"
 
 
 class Wanted:
@@ -184,6 +383,7 @@ class Crawl:
     files: set[str] = field(default_factory=set)  # what links lead to and is no page
     wanted: Wanted = field(default_factory=Wanted)
     audits: int = 0
+    _sizes: tuple[tuple[int, int], ...] = SIZES
     # Each page as it was, without its random values; of all tests of this process.
     looked: ClassVar[set[str]] = set()
     faults: list[str] = field(default_factory=list)
@@ -196,6 +396,8 @@ class Crawl:
             ):
                 self.console.append(f"{message.text} ({message.location['url']})")
 
+        self.page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        self.page.set_viewport_size(_window(self._sizes[0]))
         self.page.on("console", note)
         self.page.on("pageerror", lambda error: self.console.append(str(error)))
 
@@ -251,20 +453,33 @@ class Crawl:
             ]
             return
         self.looked.add(html)
-        self.page.evaluate(axe_source())
-        for scheme in SCHEMES:
-            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            for width, height in SIZES:
-                self.page.set_viewport_size({"width": width, "height": height})
-                # A part that is being asked for anew is paler for as long.
-                self.page.locator(".htmx-request").wait_for(state="detached")
-                self.audits += 1
-                options = {} if scheme == SCHEMES[0] else COLOURS
-                for fault in self.page.evaluate(AUDIT, options):
-                    self.faults.append(
-                        f"{path} ({scheme}, {width} px): {fault['rule']} at {fault['element']}: "
-                        f"{fault['help']}. {fault['why']}"
-                    )
+        if not self.page.evaluate("'axe' in window"):
+            # A script that is there from the start is compiled once, and sent once.
+            self.page.add_init_script(axe_source())
+            self.page.evaluate(axe_source())
+        # Back in the first scheme, and the next page begins at the size at which this one ends: as
+        # few changes as there can be.
+        first, second = self._sizes
+        self._audit(path, "light", first[0])
+        self.page.emulate_media(color_scheme="dark")
+        self._audit(path, "dark", first[0])
+        self.page.set_viewport_size(_window(second))
+        self._audit(path, "dark", second[0])
+        self.page.emulate_media(color_scheme="light")
+        self._audit(path, "light", second[0])
+        self._sizes = second, first
+
+    def _audit(self, path: str, scheme: str, width: int) -> None:
+        self.audits += 1
+        for fault in self.page.evaluate(AUDIT, scheme == "dark"):
+            self.faults.append(
+                f"{path} ({scheme}, {width} px): {fault['rule']} at {fault['element']}: "
+                f"{fault['help']}. {fault['why']}"
+            )
+
+
+def _window(size: tuple[int, int]) -> ViewportSize:
+    return {"width": size[0], "height": size[1]}
 
 
 @pytest.fixture
@@ -402,7 +617,7 @@ def test_pages_of_the_api_with_everything_unfolded(crawl: Crawl, tag: str) -> No
     crawl.page.get_by_role("button", name="Unfold all").click()
     crawl.page.locator("details.operation:not([open])").first.wait_for(state="detached")
     crawl.look(f"/docs/api/{tag}/ unfolded")
-    assert crawl.audits == len(SCHEMES) * len(SIZES)
+    assert crawl.audits == 2 * len(SIZES)  # in light and dark
     assert not crawl.faults, _say(crawl)
 
 
@@ -444,10 +659,7 @@ def test_forms_with_their_errors(crawl: Crawl, admin: User, tmp_path: Path, sett
     sent = set()
     for path, html in sorted(found_by_links(admin, "/", "/password/").items()):
         pattern = resolve(urlsplit(path).path).route
-        if pattern in sent or "post" not in html:
-            continue
-        page.goto(path)
-        if page.locator(_FIELDS).count() == 0:
+        if pattern in sent or not _Fields.are_in(html):
             continue
         sent.add(pattern)
         for how, send in (("its button", _CLICK), ("no script", _SUBMIT)):
@@ -502,3 +714,28 @@ def test_axe_finds_what_is_wrong(browser: Browser, live_server: Any, db: None) -
         crawl.look("/login/")
         for rule in ("image-alt", "overflow", "(dark, 390 px): color-contrast"):
             assert any(rule in fault for fault in crawl.faults), crawl.faults
+
+
+def test_axe_finds_what_is_wrong_on_pages_that_look_alike(
+    browser: Browser, live_server: Any, db: None
+) -> None:
+    """What was asked of one page is not asked of the next, unless that one differs."""
+    with _opened(browser, live_server.url) as context:
+        crawl = Crawl(live_server.url, _page(context))
+        for change in (
+            "() => {}",
+            "() => { document.querySelector('main label').style.color = '#999'; }",
+            "() => { document.querySelector('main form').style.opacity = '0.3'; }",
+            "() => { document.querySelector('main form').style.background = '#777'; }",
+            "() => { document.querySelector('main form').style.cssText ="
+            " 'position: relative; top: 0.1px; background: none'; const under ="
+            " document.createElement('div'); document.querySelector('main').prepend(under);"
+            " under.style.cssText = 'height: 600px; margin-bottom: -600px; background: #777'; }",
+            "() => { document.querySelector('main button').textContent = ' '; }",
+            "() => { document.querySelector('main label').setAttribute('for', 'elsewhere'); }",
+        ):
+            crawl.page.goto("/login/")
+            crawl.page.evaluate(change)
+            before = len(crawl.faults)
+            crawl.look(f"/login/ with {change}")
+            assert (len(crawl.faults) > before) == (change != "() => {}"), (change, crawl.faults)
