@@ -45,7 +45,7 @@ class ForkedWorker:
 
     pid: int
     control: socket.socket
-    """Our end of a socket pair: the worker says on it that its model is loaded."""
+    """Our end of a socket pair: the worker names its pipes on it, and says that it has loaded."""
     connection: socket.socket
     """MMS's connection. The host keeps it open too, so that MMS sees it end only after it has been
     told why the worker ended."""
@@ -242,7 +242,8 @@ class Host:
             return
         ends: tuple[socket.socket, ...] = ()
         try:
-            ends = ours, theirs = socket.socketpair()
+            # Each recv gives one message.
+            ends = ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             pid = os.fork()
         except OSError as error:  # no memory, process or descriptor left
             for end in ends:
@@ -299,7 +300,7 @@ class Host:
             code = plain.serve_connection(
                 model.arguments,
                 connection,
-                when_loaded=lambda pipes: _report_loaded(control, pipes),
+                tell=lambda what: _tell_host(control, what),
             )
         except BaseException as error:
             log("worker_failed", level="ERROR", model=model.name, message=repr(error))
@@ -319,15 +320,17 @@ class Host:
         self.remove_if_ended(model)
 
     def read_worker(self, model: HostedModel, forked: ForkedWorker) -> None:
-        """Handle a worker's message that its model is loaded, or its end."""
+        """Handle what a worker tells: its pipes, that its model is loaded, or its end."""
         try:
             message = forked.control.recv(4096)
         except BlockingIOError:
             return
         except ConnectionError:
             message = b""
-        if message:
+        if message.decode() == plain.LOADED:
             forked.loaded = True
+            return
+        if message:
             name = Path(model.arguments.tmp_dir) / message.decode()
             forked.pipes = [Path(f"{name}-stdout"), Path(f"{name}-stderr")]
             return
@@ -451,10 +454,10 @@ def _unread(connection: socket.socket) -> bool:
         return False
 
 
-def _report_loaded(control: socket.socket, pipes: str) -> None:
-    """In a worker: tell the host that the model is loaded, unless the host has died meanwhile."""
+def _tell_host(control: socket.socket, what: str) -> None:
+    """In a worker: tell the host what :meth:`Host.read_worker` reads, unless it has died."""
     with contextlib.suppress(ConnectionError):
-        control.send(pipes.encode())
+        control.send(what.encode())
 
 
 def import_mxnet(*, prepare_kernels: bool) -> bool:

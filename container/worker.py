@@ -24,6 +24,9 @@ from typing import Any
 HANDLER = "container.model_handler:handle"
 """Module and function, as MMS's model loader takes them."""
 
+LOADED = "loaded"
+"""No name of pipes: these are hexadecimal digits and dashes."""
+
 PARENT_CHECK_SECONDS = 2.0
 """How often a worker without a model host checks that MMS still runs."""
 
@@ -68,12 +71,12 @@ class LoadFailureReported(Exception):
 
 
 def serve_connection(
-    arguments: Any, connection: socket.socket, *, when_loaded: Callable[[str], None]
+    arguments: Any, connection: socket.socket, *, tell: Callable[[str], None]
 ) -> int:
     """Load the model that MMS requests over ``connection``, and answer its requests until it ends.
 
-    ``when_loaded`` is called once the model is loaded, with the names of the pipes to MMS, without
-    their endings "-stdout" and "-stderr". Returns the exit code.
+    ``tell`` is called before the pipes to MMS are made, with their names without their endings
+    "-stdout" and "-stderr", and with LOADED once the model is loaded. Returns the exit code.
     """
     from mms.model_loader import MmsModelLoader
     from mms.model_service_worker import MXNetModelServiceWorker
@@ -93,6 +96,7 @@ def serve_connection(
             name = load_model_request["modelName"].decode()
             folder = load_model_request["modelPath"].decode()
             pipes = load_model_request["ioFileDescriptor"].decode()
+            tell(pipes)  # before they are there: who is killed removes nothing
             self._create_io_files(self.tmp_dir, pipes)
             try:
                 check_model_folder(folder)
@@ -105,7 +109,7 @@ def serve_connection(
                 if load_failure.report_to_mms(name, arguments.sock_name, code, message):
                     raise LoadFailureReported from error
                 return message, code
-            when_loaded(pipes)
+            tell(LOADED)
             return f"loaded model {name}. [PID]:{os.getpid()}", 200
 
         def _remap_io(self) -> None:
@@ -171,7 +175,7 @@ def main(options: list[str]) -> int:
             listener.close()
             code = 1
             try:
-                code = serve_connection(arguments, connection, when_loaded=lambda _pipes: None)
+                code = serve_connection(arguments, connection, tell=lambda _what: None)
             finally:
                 if os.getppid() != server:  # killed by MMS on unload, which leaves the socket
                     Path(arguments.sock_name).unlink(missing_ok=True)

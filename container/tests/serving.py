@@ -296,6 +296,12 @@ def wait_until(
     return found
 
 
+def leftovers(server: Server) -> list[Path]:
+    """Sockets and pipes of models that are gone."""
+    found = (server.home / "mme" / "tmp").iterdir()
+    return [p for p in found if p.name.startswith(".mms.sock") or p.name.endswith(("out", "err"))]
+
+
 def wait_for_return(server: Server, name: str, picture: bytes, seconds: float = 20) -> None:
     """Wait until a model answers again whose worker was killed."""
     wait_until(

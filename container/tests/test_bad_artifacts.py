@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from container.tests.serving import Server, wait_until
+from container.tests.serving import Server, leftovers, wait_until
 from tests.artifacts import params_bytes
 
 pytestmark = pytest.mark.xdist_group("container-artifacts")
@@ -133,12 +133,6 @@ def test_no_load_is_lost_to_a_failed_one(server: Server, unpacked: Callable[...,
     assert server.models() == []
     wait_until(lambda: len(server.processes()) == IDLE_PROCESSES, what="the end of its processes")
     wait_until(lambda: not leftovers(server), what=lambda: f"a folder without {leftovers(server)}")
-
-
-def leftovers(server: Server) -> list[Path]:
-    """Sockets and pipes of models that are gone."""
-    found = (server.home / "mme" / "tmp").iterdir()
-    return [p for p in found if p.name.startswith(".mms.sock") or p.name.endswith(("out", "err"))]
 
 
 def test_an_archive_is_never_run_as_code(

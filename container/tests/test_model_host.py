@@ -17,7 +17,14 @@ from PIL import Image
 from container import launcher, model_host
 from container.tests.big import big_folder
 from container.tests.filling import HOST_FILES, open_files
-from container.tests.serving import Server, alive, start_server, wait_for_return, wait_until
+from container.tests.serving import (
+    Server,
+    alive,
+    leftovers,
+    start_server,
+    wait_for_return,
+    wait_until,
+)
 from container.tests.test_metrics import Page
 
 pytestmark = pytest.mark.xdist_group("container-host")
@@ -100,6 +107,7 @@ def test_a_worker_killed_while_it_loads_is_a_lack_of_memory(server: Server, tmp_
     assert "was killed by signal 9 while it loaded" in answer.reason
     assert server.models() == []
     wait_until(lambda: len(server.processes()) == 3, what="an idle server")
+    wait_until(lambda: not leftovers(server), what=lambda: f"a folder without {leftovers(server)}")
 
 
 def test_the_caller_of_a_killed_worker_hears_of_it(

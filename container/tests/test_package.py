@@ -109,3 +109,39 @@ def test_mxnet_takes_neither_scipy_nor_scikit_learn_along(python: str) -> None:
         timeout=60,
     )  # fmt: skip
     assert done.stdout.splitlines() == ["[]"]
+
+
+def test_a_function_of_mxnet_is_compiled_when_it_is_called(python: str) -> None:
+    """Of the 3,300 that MXNet writes; each has the name that MXNet knows it by, and its text."""
+    program = (
+        "import json, sys\n"
+        "from container import mxnet_alone\n"
+        "def cells(function):\n"
+        "    names = function.__code__.co_freevars\n"
+        "    return dict(zip(names, (cell.cell_contents for cell in function.__closure__)))\n"
+        "mx = mxnet_alone.mx\n"
+        "modules = [m for n, m in sys.modules.items() if n.partition('.')[0] == 'mxnet']\n"
+        "made = [f for m in modules for f in vars(m).values()\n"
+        "        if getattr(f, '__qualname__', '').startswith('compile_when_called.')]\n"
+        "early = [f.__name__ for f in made if cells(f)['compiled']]\n"
+        "one = mx.nd.ones((1, 2))\n"
+        "two = mx.nd.concat(one, mx.nd.zeros((1, 1)), dim=1)\n"
+        "wrong = []\n"
+        "for function in made:\n"
+        "    kept, local = cells(function), {}\n"
+        "    exec(kept['code'], kept['names'], local)\n"
+        "    if list(local) != [function.__name__]:\n"
+        "        wrong.append(function.__name__)\n"
+        "concat = mx.nd.concat\n"
+        "print(json.dumps([len(made), early, two.asnumpy().tolist(), wrong,\n"
+        "    [*cells(concat)['compiled']], concat.__name__, len(concat.__doc__) > 100]))"
+    )
+    done = subprocess.run(
+        [python, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    count, early, joined, wrong, compiled, name, documented = json.loads(done.stdout)
+    assert count > 3000
+    assert (early, wrong) == ([], [])
+    assert joined == [[1, 1, 0]]
+    assert (compiled, name, documented) == (["concat"], "concat", True)
