@@ -26,10 +26,11 @@ _TRAINED = {"stack", "demo_models", "trained"}
 _LONG = ("stack", "slow", "processes")
 """Marks of tests that take long, the longest first."""
 LONGEST = (
-    "tests/test_catalog_recipes.py",
     "tests/rules/test_pages.py",
     "endpoints/tests/test_machine.py",
     "tests/test_kill_matrix.py",
+    # Not at the very beginning, when the tests of the stack train the demo models for it as well.
+    "tests/test_catalog_recipes.py",
     "localaws/tests/test_soak.py",
     "mmeportal/tests/test_web_server.py",
     "tests/upgrade/test_upgrade.py",
