@@ -631,6 +631,7 @@ def own(tmp_path: Path) -> Iterator[WebServer]:
         yield server
 
 
+@pytest.mark.processes  # its server is asked for by name, where no one sees it beforehand
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_no_request_that_has_begun_is_lost_at_the_end(
     request: pytest.FixtureRequest, number: signal.Signals
