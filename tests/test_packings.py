@@ -10,6 +10,7 @@ import collections
 import gzip
 import os
 import subprocess
+import sys
 import tempfile
 import unicodedata
 from dataclasses import dataclass, field
@@ -321,7 +322,9 @@ REFUSED: dict[str, Row] = {
     ),
     "a PAX record without its newline": Row(
         pack(PLAIN, p.header(b"x", size=len(COMMENT), kind=b"x"), p.padded(COMMENT[:-1] + b"x"),
-             file(b"a")), A, refused="a PAX header is damaged", readers=("localaws",),
+             file(b"a")), A, refused="a PAX header is damaged",
+        # Python's tarfile: 3.11.2 refuses it, 3.11.7 reads it.
+        readers=("localaws",) if sys.version_info[:3] > (3, 11, 2) else (),
     ),
     "a PAX header that ends in NULs": Row(
         pack(PLAIN, p.header(b"x", size=len(COMMENT) + 5, kind=b"x"), p.padded(COMMENT + bytes(5)),
