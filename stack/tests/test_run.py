@@ -35,7 +35,8 @@ def put(folder: Path, name: str, *, works: bool, code: int = 1) -> None:
 def run(machine: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [machine / "checkout" / "stack" / "run", "up"],
-        env={"PATH": str(machine / "bin")},
+        # In place of /usr/bin/python3.11, which the machine of these tests may have or not.
+        env={"PATH": str(machine / "bin"), "PYTHON": str(machine / "system" / "python3.11")},
         capture_output=True,
         text=True,
         check=False,
@@ -58,6 +59,30 @@ def test_a_python3_11_that_does_not_work_is_passed_over(checkout: Path) -> None:
     put(checkout / "bin", "python3.11", works=False, code=127)
     put(checkout / "bin", "python3", works=True)
     assert run(checkout).stdout == "python3 -m stack up\n"
+
+
+def test_the_systems_own_python_comes_before_another(checkout: Path) -> None:
+    put(checkout / "bin", "python3.11", works=True)
+    put(checkout, "system/python3.11", works=True)
+    assert run(checkout).stdout == "system/python3.11 -m stack up\n"
+    put(checkout / "checkout", ".venv/bin/python", works=True)
+    assert run(checkout).stdout == ".venv/bin/python -m stack up\n"
+
+
+def test_the_systems_own_python_is_passed_over_where_it_makes_no_environments(
+    checkout: Path,
+) -> None:
+    """As Debian's without its package python3.11-venv."""
+    put(checkout / "bin", "python3.11", works=True)
+    put(checkout, "system/python3.11", works=True)
+    own = checkout / "system" / "python3.11"
+    without = 'case "$2" in *ensurepip*) exit 1;; esac'
+    own.write_text(own.read_text().replace("#!/bin/sh\n", f"#!/bin/sh\n{without}\n"))
+    assert run(checkout).stdout == "python3.11 -m stack up\n"
+
+
+def test_the_systems_own_python_is_usr_bins() -> None:
+    assert "${PYTHON:-/usr/bin/python3.11}" in SCRIPT.read_text()
 
 
 def test_uv_is_used_where_there_is_no_python_3_11(checkout: Path) -> None:
