@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
+from hypothesis import HealthCheck
 from structlog import contextvars
 
 from core import catalogs, remembered
@@ -30,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # The same examples in each run; and a busy machine, on which all is slow, fails no test.
+    hypothesis.settings.register_profile(
+        "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("same")
     catalogs.compile_changed()  # before Django reads them
     if config.getoption("--quick") or config.getoption("--no-processes"):
         left_out = quick.MARKS | ({"not_quick"} if config.getoption("--quick") else set())

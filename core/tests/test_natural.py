@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Value
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -34,13 +34,11 @@ class TheDatabasesKey(TestCase):
     """The key that the database makes is that of Python, so that lists of both are alike."""
 
     @pytest.mark.not_quick
-    @settings(deadline=None)  # else a busy machine fails it
     @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=80))
     def test_of_any_name(self, name: str) -> None:
         self._assert_same(name)
 
     @pytest.mark.not_quick
-    @settings(deadline=None)  # else a busy machine fails it
     @given(st.text("aZ0129_-.", max_size=80))
     def test_of_names_with_many_numbers(self, name: str) -> None:
         self._assert_same(name)

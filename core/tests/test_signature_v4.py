@@ -42,7 +42,7 @@ def botocores(monkeypatch, url, headers, body, token, region):
     name=st.sampled_from(["demo", "a-b", "with%20space", "%ED%95%9C"]),
     body=st.binary(max_size=100),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_it_is_botocores(monkeypatch_session, base, host, token, kind, attributes, name, body):
     url = f"{base}/endpoints/{name}/invocations"
     path = "/" + url.split("/", 3)[3]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as site
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageOps
 
@@ -227,14 +227,14 @@ def test_a_name_is_only_a_name():
 
 
 @pytest.mark.not_quick
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(st.binary(max_size=400))
 def test_random_bytes_never_raise_anything_else(data):
     says_a_sentence(data)
 
 
 @pytest.mark.not_quick
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "ICO", "TGA"]),
     st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=12),

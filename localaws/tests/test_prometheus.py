@@ -1,7 +1,7 @@
 """Pages of Prometheus' text format: read strictly, merged into one that is valid."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -96,7 +96,6 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=2
 
 
 @pytest.mark.not_quick
-@settings(deadline=None)  # else a busy machine fails it
 @given(st.lists(TEXTS, min_size=1, max_size=5, unique=True), TEXTS)
 def test_any_name_of_a_model_survives_the_way(targets, instance):
     samples = [Sample("a_total", (("target_model", target),), "1") for target in targets]
