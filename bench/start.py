@@ -30,7 +30,7 @@ PROGRAMS = {
     "worker": "import mmeportal.celery as m, django; django.setup(); m.app.loader.init_worker()",
     "manage.py check": "import sys, manage; sys.argv = ['manage.py', 'check']; manage.main()",
 }
-WITHOUT = "import gc; gc.set_threshold = gc.freeze = lambda *_: None\n"
+WITHOUT = "import gc; gc.disable = gc.set_threshold = gc.freeze = lambda *_: None\n"
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 import atexit
 import gc
 
-# What a program loads stays. With Python's own threshold of 700 the garbage collector looks through
-# it again and again: a seventh of the start of a web server or worker (docs/measured.md).
-gc.set_threshold(100_000, 10, 10)
+# What a program loads stays. The garbage collector would look through it again and again, for a
+# third of the start of a web server (docs/measured.md). `mmeportal/apps.py` enables it again.
+gc.disable()
 # At the end the kernel takes all memory back. To look for what is to be freed took as long as the
 # start.
 atexit.register(gc.freeze)

@@ -1,5 +1,7 @@
 """The site."""
 
+import gc
+
 from django.apps import AppConfig
 
 
@@ -9,7 +11,10 @@ class SiteConfig(AppConfig):
     name = "mmeportal"
 
     def ready(self) -> None:
-        """Let the search find the pages and actions, and the page of tokens lead to the API's."""
+        """Let the search find the pages and actions, and the page of tokens lead to the API's.
+
+        As the last app, it also has the garbage collector begin, with what is made from here on.
+        """
         from core import palette, panels
         from mmeportal import destinations
 
@@ -27,3 +32,6 @@ class SiteConfig(AppConfig):
             permission="auth.change_user",
             context=lambda request: {},
         )
+        gc.freeze()
+        gc.set_threshold(100_000, 10, 10)
+        gc.enable()

@@ -10,6 +10,9 @@ from celery.signals import beat_init, celeryd_after_setup, worker_init
 from core import broker
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mmeportal.settings")
+# Celery has Django check the code and says nothing of what is found: that would only load all
+# pages and the API, which beat never needs and a worker not before its first link.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 broker.use()
 
 app = Celery("mmeportal")

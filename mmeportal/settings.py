@@ -5,6 +5,7 @@ docs/settings.md explains each; a test (tests/rules/test_docs.py) holds both tog
 
 import shlex
 import ssl
+from importlib.util import find_spec
 from pathlib import Path
 
 import dj_database_url
@@ -70,7 +71,6 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "axes",
     "django_htmx",
-    "ninja",  # its static files are the page of the API's operations
     "core",
     "activity",
     "notices",
@@ -214,7 +214,10 @@ FORMAT_MODULE_PATH = ["core.formats"]
 TIME_ZONE = env_str("TIME_ZONE", "UTC")
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# ninja has Swagger UI, the page of the API's operations. As an app, every program would import it:
+# a tenth of a worker's start.
+_NINJA = Path(str(find_spec("ninja").origin)).parent  # type: ignore[union-attr]  # it is installed
+STATICFILES_DIRS = [BASE_DIR / "static", ("ninja", _NINJA / "static" / "ninja")]
 STATIC_ROOT = env_str("STATIC_ROOT", "") or None
 # Without a build step (DEBUG, tests, one machine) whitenoise serves straight from the finders.
 WHITENOISE_USE_FINDERS = True
