@@ -1,6 +1,7 @@
 """Imports MXNet without what a container and a validation need not of it.
 
-Each validation and each model host waits for that import. Two parts of it are left out:
+Each validation, each model host and each program of demo/ waits for that import. Two parts of it
+are left out:
 
 - MXNet imports SciPy for conversions of sparse arrays, and scikit-learn for a base class of an old
   interface. Neither is used here, and MXNet does without them.

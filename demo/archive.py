@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import mxnet as mx
+from container.mxnet_alone import mx
 
 Preprocess = Mapping[str, object]
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon
+
+from container.mxnet_alone import mx
 
 MEAN, STD = 0.5, 0.25
 """Pixels are scaled to 0..1, then to about -2..2, as ``preprocess.json`` says too."""
@@ -33,21 +33,21 @@ def normalise(pixels: Any) -> Any:
 
 def convolutional(name: str, *, classes: int, halve: bool) -> Any:
     """Four convolutions and a global maximum; ``halve`` the size first for 64 x 64 pixels."""
-    net = gluon.nn.HybridSequential(prefix=f"{name}_")
+    net = mx.gluon.nn.HybridSequential(prefix=f"{name}_")
     with net.name_scope():
         if halve:
-            net.add(gluon.nn.AvgPool2D(2))
+            net.add(mx.gluon.nn.AvgPool2D(2))
         # Normalize brightness and contrast.
-        net.add(gluon.nn.InstanceNorm(center=False, scale=False))
+        net.add(mx.gluon.nn.InstanceNorm(center=False, scale=False))
         for index, channels in enumerate((16, 32, 48, 96)):
-            net.add(gluon.nn.Conv2D(channels, 3, padding=1, use_bias=False))
+            net.add(mx.gluon.nn.Conv2D(channels, 3, padding=1, use_bias=False))
             if index == 0:
-                net.add(gluon.nn.HybridLambda(_absolute))
+                net.add(mx.gluon.nn.HybridLambda(_absolute))
             if index < 3:
-                net.add(gluon.nn.MaxPool2D(2))
-            net.add(gluon.nn.BatchNorm(), gluon.nn.Activation("relu"))
+                net.add(mx.gluon.nn.MaxPool2D(2))
+            net.add(mx.gluon.nn.BatchNorm(), mx.gluon.nn.Activation("relu"))
         # Independent of the position: the maximum of each feature.
-        net.add(gluon.nn.GlobalMaxPool2D(), gluon.nn.Flatten(), gluon.nn.Dense(classes))
+        net.add(mx.gluon.nn.GlobalMaxPool2D(), mx.gluon.nn.Flatten(), mx.gluon.nn.Dense(classes))
     return net
 
 
@@ -61,9 +61,9 @@ def _absolute(F: Any, x: Any) -> Any:
 
 def linear(name: str, *, classes: int) -> Any:
     """A linear network: one weight for each pixel and class."""
-    net = gluon.nn.HybridSequential(prefix=f"{name}_")
+    net = mx.gluon.nn.HybridSequential(prefix=f"{name}_")
     with net.name_scope():
-        net.add(gluon.nn.Flatten(), gluon.nn.Dense(classes))
+        net.add(mx.gluon.nn.Flatten(), mx.gluon.nn.Dense(classes))
     return net
 
 
@@ -83,8 +83,8 @@ def train(
     """
     net.initialize(mx.init.Xavier())
     net.hybridize(static_alloc=True, static_shape=True)
-    loss_of = gluon.loss.SoftmaxCrossEntropyLoss()
-    trainer = gluon.Trainer(net.collect_params(), "adam", {"learning_rate": rate})
+    loss_of = mx.gluon.loss.SoftmaxCrossEntropyLoss()
+    trainer = mx.gluon.Trainer(net.collect_params(), "adam", {"learning_rate": rate})
     for epoch in range(epochs):
         pictures, labels = draw(epoch)
         order = rng.permutation(len(pictures))
@@ -93,7 +93,7 @@ def train(
             done = (epoch + step / steps) / epochs
             trainer.set_learning_rate(rate * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done))))
             chosen = order[step * BATCH : (step + 1) * BATCH]
-            with autograd.record():
+            with mx.autograd.record():
                 answer = net(mx.nd.array(normalise(pictures[chosen])))
                 loss = loss_of(answer, mx.nd.array(labels[chosen]))
             loss.backward()

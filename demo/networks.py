@@ -13,14 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import mxnet as mx
 import numpy as np
-from mxnet import autograd, gluon
-from mxnet.gluon.model_zoo import vision
 
 if not __package__:  # run as `python demo/networks.py`
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from container.mxnet_alone import mx
 from demo import archive
 
 ZOO_NAMES = {
@@ -53,7 +51,7 @@ def write(name: str, folder: Path, *, seed: int = 1) -> None:
     """Write the files of the network ``name`` (a key of :data:`ZOO_NAMES`) to ``folder``."""
     mx.random.seed(seed)
     np.random.seed(seed)  # Gluon's initialisers draw from it
-    net = vision.get_model(ZOO_NAMES[name], prefix=f"{name.replace('-', '')}_")
+    net = mx.gluon.model_zoo.vision.get_model(ZOO_NAMES[name], prefix=f"{name.replace('-', '')}_")
     net.initialize(mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2))
     net.hybridize()
     _calibrate(net)
@@ -81,11 +79,11 @@ def _calibrate(net: Any) -> None:
         # Half the side: the statistics are as good, at a quarter of the time.
         small = mx.nd.contrib.BilinearResize2D(coarse, height=SHAPE[2] // 2, width=SHAPE[3] // 2)
         for _ in range(12):
-            with autograd.train_mode():
+            with mx.autograd.train_mode():
                 net(small).wait_to_read()
         scores = net(pictures)
     layer = _last_layer(net)
-    if isinstance(layer, gluon.nn.Dense):
+    if isinstance(layer, mx.gluon.nn.Dense):
         # Subtract the mean score of all pictures, and scale the rest.
         common = scores.mean(axis=0)
         factor = 1 / _spread(scores - common)
@@ -105,7 +103,7 @@ def _last_layer(net: Any) -> Any:
     layers: list[Any] = []
 
     def collect(block: Any) -> None:
-        if isinstance(block, gluon.nn.Dense | gluon.nn.Conv2D):
+        if isinstance(block, mx.gluon.nn.Dense | mx.gluon.nn.Conv2D):
             layers.append(block)
 
     net.apply(collect)

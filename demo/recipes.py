@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mxnet as mx
 import numpy as np
 from PIL import Image
 
+from container.mxnet_alone import mx
 from demo import digits, learning, shapes, strokes
 
 Report = Callable[[str], None]

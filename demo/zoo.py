@@ -25,16 +25,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mxnet as mx
 import requests
-from mxnet.gluon.model_zoo import model_store, vision
-from mxnet.gluon.utils import check_sha1
 
 if not __package__:  # run as `python demo/zoo.py`
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from container.mxnet_alone import mx
 from demo import archive
 from demo.files import sha256
+
+model_store, vision = mx.gluon.model_zoo.model_store, mx.gluon.model_zoo.vision
 
 REPOSITORY = model_store.apache_repo_url
 SYNSET = "http://data.mxnet.io/models/imagenet/synset.txt"
@@ -164,7 +164,7 @@ def fetch_weights(name: str, *, report: Callable[[str], None]) -> Path:
     expected = model_store._model_sha1[name]
     stem = f"{name}-{model_store.short_hash(name)}"
     kept = folder / f"{stem}.params"
-    if kept.is_file() and check_sha1(str(kept), expected):
+    if kept.is_file() and mx.gluon.utils.check_sha1(str(kept), expected):
         report(f"Using {kept} of an earlier download")
         return kept
     url = f"{repository()}gluon/models/{stem}.zip"
@@ -178,7 +178,7 @@ def fetch_weights(name: str, *, report: Callable[[str], None]) -> Path:
             raise ZooError(
                 f"{url} is not the model zoo's file ({error}). Check MXNET_GLUON_REPO."
             ) from error
-        if not check_sha1(str(fetched), expected):
+        if not mx.gluon.utils.check_sha1(str(fetched), expected):
             raise ZooError(
                 f"The weights from {url} are not those that MXNet knows: their SHA-1 is not"
                 f" {expected}. Nothing was kept. Try again, or check MXNET_GLUON_REPO."

@@ -16,18 +16,18 @@ import sys
 import zipfile
 from pathlib import Path
 
-import mxnet as mx
 import numpy as np
-from mxnet.gluon.model_zoo import model_store, vision
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from container.mxnet_alone import mx
 
 
 def make(name: str, folder: Path) -> None:
     mx.random.seed(3)
     np.random.seed(3)
-    net = vision.get_model(name)
+    net = mx.gluon.model_zoo.vision.get_model(name)
     net.initialize(mx.init.Xavier(magnitude=4))
     rows = np.random.default_rng(3).integers(0, 256, (6, 6, 3), np.uint8)
     picture = Image.fromarray(rows).resize((256, 256), Image.Resampling.BICUBIC)
@@ -54,7 +54,7 @@ def make(name: str, folder: Path) -> None:
 def run(sha1: str, read_s: str, arguments: list[str]) -> int:
     from demo import zoo
 
-    model_store._model_sha1[arguments[0]] = sha1
+    mx.gluon.model_zoo.model_store._model_sha1[arguments[0]] = sha1
     zoo.READ_S = float(read_s)
     zoo.PAUSE_S = 0.1
     return zoo.main(arguments)
