@@ -3,8 +3,6 @@
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from activity import codes
@@ -79,22 +77,3 @@ def test_a_long_parameter_is_cut_and_a_nul_is_replaced(subject: RegisteredModel)
 def test_a_code_has_one_template() -> None:
     with pytest.raises(ValueError, match="registered twice"):
         codes.register({"user.made": "Something else."})
-
-
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-def test_events_of_a_database_from_before_parameters_keep_their_sentences() -> None:
-    executor = MigrationExecutor(connection)
-    before = executor.migrate([("activity", "0001_initial")]).apps.get_model("activity", "Event")
-    before.objects.create(
-        action="model.registered",
-        subject_kind="model",
-        subject_id=1,
-        subject_name="digits",
-        text="Registered the model digits.",
-    )
-    executor = MigrationExecutor(connection)
-    executor.migrate(executor.loader.graph.leaf_nodes())
-    event = Event.objects.get()
-    assert event.parameters is None
-    assert event.sentence == "Registered the model digits."
