@@ -34,7 +34,7 @@ PARTS: dict[str, list[str]] = {
     "session or token": [
         "accounts.token_auth:_authenticate",
         "django.contrib.auth.middleware:get_user",
-        "django.contrib.sessions.backends.db:SessionStore.load",
+        "accounts.sessions:SessionStore.load",
     ],
     "permission, limits": ["core.api.operations:check", "django.contrib.auth.models:User.has_perm"],
     "reading the form": ["django.http.request:HttpRequest._load_post_and_files"],

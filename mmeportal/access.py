@@ -17,7 +17,7 @@ LEVELS = ANYBODY, USER, VIEWER, OPERATOR, ADMIN, SUPERUSER = (
 LED_TO_LOG_IN, UNAUTHORIZED = 302, 401
 
 #: SQL queries that a page may need, those of session and user included, unless its entry says more.
-QUERIES = 12
+QUERIES = 11
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _admin(
 # to one value of an argument.
 ACCESS: dict[str, Access] = {
     # --- the site
-    "home": Access(USER, queries=15, why="it asks every app what needs somebody"),
+    "home": Access(USER, queries=14, why="it asks every app what needs somebody"),
     "login": Access(ANYBODY, get=(200, 302), post=(400, 302)),
     "logout": Access(USER, get=(), post=(302,)),
     "password": Access(USER, post=(400,)),
@@ -117,7 +117,7 @@ ACCESS: dict[str, Access] = {
     "models_catalog:begin": Access(OPERATOR, get=(), post=(422,)),
     "models_catalog:same": Access(OPERATOR, get=(), post=(404, 415)),  # 404: another one's
     "models_catalog:model": Access(
-        VIEWER, queries=13, why="versions, aliases, keys of metadata, test set and events"
+        VIEWER, queries=12, why="versions, aliases, keys of metadata, test set and events"
     ),
     "models_catalog:describe": Access(OPERATOR, post=(302,)),
     "models_catalog:describe-version": Access(OPERATOR, post=(302,)),
@@ -173,7 +173,7 @@ ACCESS: dict[str, Access] = {
     "endpoints:use": Access(VIEWER),
     "endpoints:metrics": Access(
         VIEWER,
-        queries=16,
+        queries=15,
         why="the head of the tabs, and calls, versions and changes; of weeks 3 kinds of sums",
     ),
     "endpoints:logs": Access(VIEWER),
@@ -218,7 +218,7 @@ ACCESS: dict[str, Access] = {
     "invocations:result": Access(VIEWER, call=True),
     "invocations:logs": Access(VIEWER),
     "invocations:metrics": Access(
-        VIEWER, queries=13, why="calls, versions and changes; of weeks 3 kinds of sums"
+        VIEWER, queries=12, why="calls, versions and changes; of weeks 3 kinds of sums"
     ),
     "invocations:versions": Access(VIEWER),
     "invocations:side": Access(VIEWER, call=True),

@@ -58,6 +58,7 @@ CSRF_FAILURE_VIEW = "mmeportal.views.out_of_date"
 # Browsers share cookies between the ports of a host, so two portals on one host need two prefixes.
 COOKIE_PREFIX = env_str("COOKIE_PREFIX", "mme")
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}_session"
+SESSION_ENGINE = "accounts.sessions"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}_csrf"
 
 INSTALLED_APPS = [

@@ -1,10 +1,12 @@
-"""The backend that reads preferences with the user; a password is checked once."""
+"""The backend that reads preferences with the user, and permissions by one statement; a password is
+checked once."""
 
 from collections.abc import Callable
 
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, authenticate
-from django.contrib.auth.models import User
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.test import Client, RequestFactory
 
 from accounts.backends import PortalBackend
@@ -60,3 +62,32 @@ def test_a_wrong_password_is_checked_once(
     request = RequestFactory().post("/login/")
     assert authenticate(request, username=name, password="wrong") is None
     assert hashed == ["wrong"]
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "admin", "superuser"])
+def test_permissions_are_those_that_django_finds(
+    user_in: Callable[[str], User], role: str, django_assert_num_queries: Callable[..., object]
+) -> None:
+    user = user_in(role)
+    # Of the user alone, and one that each role has: by the user and by the group.
+    for name in ("view_logentry", "view_version"):
+        user.user_permissions.add(Permission.objects.get(codename=name))
+    expected = ModelBackend().get_all_permissions(User.objects.get(pk=user.pk))
+    assert {"admin.view_logentry", "models_catalog.view_version"} < expected
+    asked = User.objects.get(pk=user.pk)
+    with django_assert_num_queries(2 if role == "superuser" else 1):  # type: ignore[attr-defined]
+        assert PortalBackend().get_all_permissions(asked) == expected
+        assert asked.has_perm("admin.view_logentry")
+        assert asked.has_perm("nothing.at_all") is (role == "superuser")
+
+
+def test_who_has_no_permissions_is_not_asked_for_in_the_database(
+    user_in: Callable[[str], User], django_assert_num_queries: Callable[..., object]
+) -> None:
+    gone, user = user_in("admin"), user_in("viewer")
+    gone.is_active = False
+    with django_assert_num_queries(0):  # type: ignore[attr-defined]
+        assert PortalBackend().get_all_permissions(gone) == set()
+        assert PortalBackend().get_all_permissions(AnonymousUser()) == set()
+        assert PortalBackend().get_all_permissions(user, user) == set()  # of one row
+    assert user.get_all_permissions()

@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import services
+from accounts.sessions import SessionStore
 from accounts.tests.conftest import PASSWORD
 
 NEW_PASSWORD = "brand new long password"
@@ -73,3 +74,18 @@ def test_sessions_that_are_over_are_swept(sessions: list[Client]) -> None:
     services.sweep()
     assert Session.objects.count() == 1
     assert _logged_in(sessions[1])
+
+
+def test_a_session_whose_time_is_over_is_nobodys(sessions: list[Client]) -> None:
+    key = sessions[0].session.session_key
+    Session.objects.filter(pk=key).update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert [_logged_in(client) for client in sessions] == [False, True]
+    assert SessionStore(key).load() == {}
+
+
+def test_a_session_that_was_forged_holds_nothing(sessions: list[Client]) -> None:
+    key = sessions[0].session.session_key
+    Session.objects.filter(pk=key).update(session_data="e30:1vF2aa:AAAA")  # {}, not signed by us
+    assert SessionStore(key).load() == {}
+    assert SessionStore("no-such-session-there-is").load() == {}
+    assert [_logged_in(client) for client in sessions] == [False, True]

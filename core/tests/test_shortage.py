@@ -124,7 +124,7 @@ def test_what_fails_before_the_view_is_503_too(
         raise OperationalError("gone") from psycopg.OperationalError("connection refused")
 
     with monkeypatch.context() as patch:
-        patch.setattr("django.contrib.sessions.backends.db.SessionStore.load", away)
+        patch.setattr("accounts.sessions.SessionStore.load", away)
         answer = client.get("/endpoints/")
     assert answer.status_code == 503
     assert "The database does not answer." in answer.content.decode()

@@ -82,7 +82,7 @@ def test_a_session_that_cannot_be_read_is_told_in_the_readers_language(
     def locked(*arguments: Any, **options: Any) -> None:
         raise OperationalError("no such thing")
 
-    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", locked)
+    monkeypatch.setattr("accounts.sessions.SessionStore.load", locked)
     _is_korean(viewer.get("/", headers=KOREAN), "포털에서 문제가 발생했습니다")
 
 

@@ -184,3 +184,6 @@ _.ValueClass
 
 # accounts/roles.py reads it by its name (invocations/apps.py)
 _.VIEWERS_SEE_ALL_CALLS
+
+# Django's sessions read it (accounts/sessions.py)
+_._session_key
