@@ -32,7 +32,7 @@ _SIZE = re.compile(r"\.(?:(?P<small>medium|large)|(?P<times>\d*)xlarge)$")
 
 #: What the container takes itself: its server, the model host, and the reserve for requests that
 #: it refuses a model for (container/memory.py). As measured (tests/test_room_of_models.py).
-KEPT_MB = 280
+KEPT_MB = 260
 
 
 def memory_mb(instance_type: str) -> float | None:
