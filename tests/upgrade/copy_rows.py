@@ -26,8 +26,7 @@ connections.databases["old"] = connections.databases["default"] | {
 with connections["old"].cursor() as cursor:
     cursor.execute("SELECT app, name FROM django_migrations ORDER BY id")
     last = dict(cursor.fetchall())  # of each app the one that was applied last
-for target in last.items():
-    MigrationExecutor(connection).migrate([target])
+MigrationExecutor(connection).migrate(list(last.items()))
 state = MigrationExecutor(connection).loader.project_state(list(last.items()))
 models = state.apps.get_models(include_auto_created=True)
 with transaction.atomic():

@@ -15,10 +15,13 @@ import pytest
 from django.conf import settings
 from django.urls import resolve
 
+from endpoints.models import Resource
+from endpoints.tests.test_old_status import ENDPOINTS
 from tests.upgrade import postgresql
 
 HERE = Path(__file__).parent
 ROOT = Path(settings.BASE_DIR)
+OLD_ROWS = (HERE / "d6910c9.sql").read_text() + (HERE / "more_words.sql").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +29,16 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite database of the commit d6910c9 that was migrated to today's tables; to be copied."""
     database = _old_database(tmp_path_factory.mktemp("migrated"))
     _migrated(f"sqlite:///{database}")
+    return database
+
+
+@pytest.fixture(scope="module")
+def gone_back(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, gone back to tables from before content types moved; to be copied."""
+    database = _copied(migrated, tmp_path_factory.mktemp("back"))
+    _migrated_to(
+        database, [("invocations", "zero"), ("models_catalog", "0006"), ("endpoints", "0004")]
+    )
     return database
 
 
@@ -49,7 +62,7 @@ def environment(
 def _old_database(folder: Path) -> Path:
     database = folder / "db.sqlite3"
     with closing(sqlite3.connect(database)) as made:
-        made.executescript((HERE / "d6910c9.sql").read_text())
+        made.executescript(OLD_ROWS)
     return database
 
 
@@ -64,6 +77,11 @@ def _migrated(url: str) -> dict[str, str]:
     environment = _environment(url)
     _run(environment, "manage.py", "migrate")
     return environment
+
+
+def _migrated_to(database: Path, targets: list[tuple[str, str]]) -> None:
+    names = (part for target in targets for part in target)
+    _run(_environment(f"sqlite:///{database}"), "-c", MIGRATE, *names)
 
 
 def _environment(url: str) -> dict[str, str]:
@@ -100,7 +118,7 @@ def before() -> dict[str, list[dict[str, Any]]]:
     """The rows of d6910c9, by table."""
     with closing(sqlite3.connect(":memory:")) as made:
         made.row_factory = sqlite3.Row
-        made.executescript((HERE / "d6910c9.sql").read_text())
+        made.executescript(OLD_ROWS)
         tables = [
             name
             for (name,) in made.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -178,12 +196,10 @@ def test_a_right_of_a_user_follows_its_model_to_its_new_app_and_name(found: dict
     assert found["direct"]["auditor"] == AUDITOR
 
 
-def test_content_types_go_back_and_forth(migrated: Path, tmp_path: Path) -> None:
-    environment = _environment(f"sqlite:///{_copied(migrated, tmp_path)}")
-    back = [("invocations", "zero"), ("models_catalog", "0006"), ("endpoints", "0004")]
-    _run(environment, "-c", MIGRATE, *(part for target in back for part in target))
+def test_content_types_go_back_and_forth(gone_back: Path, tmp_path: Path) -> None:
+    database = _copied(gone_back, tmp_path)
     assert _rights(tmp_path) == {"endpoints.invocation", "models_catalog.model"}
-    _run(environment, "manage.py", "migrate")
+    _migrated_to(database, [("models_catalog", "0007"), ("invocations", "0001")])
     assert _rights(tmp_path) == {"invocations.invocation", "models_catalog.registeredmodel"}
 
 
@@ -212,8 +228,9 @@ def _rights(folder: Path) -> set[str]:
         }
 
 
-def test_content_types_that_were_never_made_are_made(tmp_path: Path) -> None:
-    database = _old_database(tmp_path)
+def test_content_types_that_were_never_made_are_made(gone_back: Path, tmp_path: Path) -> None:
+    """And all migrations, from the tables that their ways back have left."""
+    database = _copied(gone_back, tmp_path)
     with closing(sqlite3.connect(database)) as made:
         made.executescript(
             "DELETE FROM auth_user_user_permissions; DELETE FROM auth_group_permissions;"
@@ -254,7 +271,31 @@ def test_every_address_of_that_commit_resolves(path: str) -> None:
 
 
 def test_what_served_serves(found: dict[str, Any]) -> None:
-    assert found["serving"] == ["serving", "updating"]
+    assert found["serving"] == ["changing", "rolling", "serving", "stuck", "updating"]
+
+
+# What the words of d6910c9 for the states of resources mean; for endpoints' there is ENDPOINTS.
+RESOURCES = {
+    ("model", "Waiting"): (Resource.State.WAITING, ""),
+    ("model", "Created"): (Resource.State.CREATED, ""),
+    ("config", "Deleting"): (Resource.State.DELETING, ""),
+    ("config", "Kept"): (Resource.State.KEPT, ""),
+    ("config", "Gone"): (Resource.State.GONE, ""),
+    ("endpoint", "Deleting"): (Resource.State.DELETING, "Deleting"),
+    ("endpoint", "InService"): (Resource.State.IN_SERVICE, "InService"),
+    ("endpoint", "Dreaming"): (Resource.State.UNRECOGNIZED, "Dreaming"),
+}
+
+
+def test_states_are_what_the_words_before_them_meant(found: dict[str, Any]) -> None:
+    rows = found["rows"]["endpoints_endpoint"]
+    means = {(row["status"], row["state"], row["sagemaker_status"]) for row in rows}
+    assert means == {(word, *state) for word, state in ENDPOINTS.items()}
+    means = {
+        (row["kind"], row["status"], row["state"], row["sagemaker_status"])
+        for row in found["rows"]["endpoints_resource"]
+    }
+    assert means >= {(*word, *state) for word, state in RESOURCES.items()}
 
 
 # The jobs that were in the queue, or that a beat of that commit sends.
