@@ -29,6 +29,7 @@ services.request_teardown(endpoint=Endpoint.objects.get(name={name!r}), typed_na
 
 # Where the host's own clock is meant: (file, use of it).
 _OF_THE_HOST = {
+    ("accounts/sessions.py", "timezone.now"),  # Django writes a session's end by it
     ("core/templatetags/portal.py", "timezone.now"),  # "3 minutes ago", for people
     ("core/styleguide.py", "timezone.now"),  # of rows that are made up
     ("core/ready_checks.py", "timezone.now"),  # of a row that is deleted at once
