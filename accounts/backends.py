@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 
 #: A user's own permissions, and those of their groups.
+# untranslated: the database
 _PERMISSIONS = """
     SELECT kind.app_label, permission.codename
     FROM auth_permission permission
