@@ -20,8 +20,8 @@ from endpoints.models import Endpoint
 from invocations.models import Invocation
 from models_catalog.models import Version
 from tests.rules import rows
-from tests.rules.test_pages import AUDIT, axe_source
-from tests.test_page_policies import _database_beside_playwright, _opened, browser
+from tests.rules.test_pages import AUDIT, axe_source, browser
+from tests.test_page_policies import _database_beside_playwright, _opened
 
 __all__ = ["_database_beside_playwright", "browser"]
 

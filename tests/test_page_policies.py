@@ -102,12 +102,16 @@ def _opened(
     context.set_default_timeout(15_000)
     context.add_init_script(LISTEN)
     if user is not None:
-        client = Client()
-        client.force_login(user)
-        name = settings.SESSION_COOKIE_NAME
-        context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
+        log_in(context, url, user)
     yield context
     context.close()
+
+
+def log_in(context: BrowserContext, url: str, user: User) -> None:
+    client = Client()
+    client.force_login(user)
+    name = settings.SESSION_COOKIE_NAME
+    context.add_cookies([{"name": name, "value": client.cookies[name].value, "url": url}])
 
 
 @pytest.fixture

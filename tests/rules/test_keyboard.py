@@ -18,10 +18,10 @@ from playwright.sync_api import Browser, Page, expect
 from accounts import roles
 from endpoints.models import Endpoint
 from tests.rules import rows
-from tests.rules.test_pages import Crawl, admin, crawl, found_by_links
-from tests.test_page_policies import PASSWORD, _database_beside_playwright, _opened, browser
+from tests.rules.test_pages import Crawl, admin, browser, context, crawl, found_by_links
+from tests.test_page_policies import PASSWORD, _database_beside_playwright, _opened
 
-__all__ = ["_database_beside_playwright", "admin", "browser", "crawl"]
+__all__ = ["_database_beside_playwright", "admin", "browser", "context", "crawl"]
 
 #: Each page is walked through at these, in pixels.
 WIDTHS = (1280, 390)
@@ -250,8 +250,8 @@ def test_a_job_by_keyboard_alone(
     user = User.objects.create_user("an-admin", password=PASSWORD)
     user.groups.add(Group.objects.get(name="admin"))
     name = rows.build(1, owner=user, samples=tmp_path).endpoint.name
-    with _opened(browser, live_server.url) as context:
-        page = context.new_page()
+    with _opened(browser, live_server.url) as own:
+        page = own.new_page()
         page.goto("/login/")
         expect(page.get_by_label("User name")).to_be_focused()
         page.keyboard.type("an-admin")
