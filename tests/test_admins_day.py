@@ -28,6 +28,8 @@ LIVE = 90_000  # ms that a page may take to change by itself on a busy machine
 PAUSE_S = 0.1
 #: Between two looks that load a page or start `mme`.
 LOOK_S = 0.5
+#: Between two looks at the orphans, for which the portal looks at AWS once a minute at most.
+ORPHANS_S = 3
 #: What beat sends each minute, and in which the portal tells that an end comes.
 ENDS = "endpoints.tasks.sweep_ends"
 
@@ -255,7 +257,7 @@ def test_an_admins_day_in_the_browser(page: Page, stack: Stack) -> None:
         # What no endpoint owned is found, and belongs to this one now.
         wait_until(
             lambda: page.goto("/endpoints/orphans/") and page.get_by_text(left).count(),
-            "the orphan", 90, every_s=LOOK_S,
+            "the orphan", 90, every_s=ORPHANS_S,
         )  # fmt: skip
         page.get_by_role("checkbox", name=re.compile(re.escape(left))).check()
         page.get_by_role("button", name="Adopt").click()
@@ -361,7 +363,7 @@ def test_an_admins_day_with_mme(stack: Stack, tmp_path: Path) -> None:
         def found() -> bool:
             return left in [one["name"] for one in mme("orphans")["items"]]
 
-        wait_until(found, "the orphan", 90, every_s=LOOK_S)
+        wait_until(found, "the orphan", 90, every_s=ORPHANS_S)
         (adopted,) = mme("orphans", f"model/{left}", "--adopt")["items"]
         assert (adopted["state"], adopted["adopted_by"]) == ("adopted", name)
 
