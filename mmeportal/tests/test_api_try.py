@@ -36,18 +36,22 @@ def _run(page: Page, operation: str, body: str = "") -> Any:
     return answered.value
 
 
-def test_the_page_calls_with_the_session_and_with_a_token(
+def test_a_link_leads_to_its_operation_and_the_page_calls_with_the_session_and_with_a_token(
     browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
 ) -> None:
+    """One test, as Swagger UI takes seconds to load."""
     user = user_in("operator")
     secret = secret_of(user, ["read"], name="pipeline")
     with _opened(browser, live_server.url, user) as context:
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.goto("/docs/api/try/")
+        page.goto("/docs/api/models/#versions_get")
+        page.locator("#versions_get").get_by_role("link", name="Try it").click()
         _load(page)
-        expect(page.locator("[id$='-me_get']")).to_be_visible(timeout=60_000)
+        linked = page.locator("[id$='-versions_get']")
+        expect(linked).to_be_in_viewport(timeout=60_000)
+        expect(linked.get_by_role("button", name="Try it out")).to_be_in_viewport()
 
         me = _run(page, "me_get")
         assert (me.status, me.json()["token"]) == (200, None)
@@ -66,19 +70,6 @@ def test_the_page_calls_with_the_session_and_with_a_token(
             page.locator("[id$='-me_get']").get_by_role("button", name="Execute").click()
         assert answered.value.json()["token"]["name"] == "pipeline"
         assert not faults
-
-
-def test_a_link_of_the_reference_leads_to_its_operation(
-    browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
-) -> None:
-    with _opened(browser, live_server.url, user_in("viewer")) as context:
-        page = context.new_page()
-        page.goto("/docs/api/models/#versions_get")
-        page.locator("#versions_get").get_by_role("link", name="Try it").click()
-        _load(page)
-        block = page.locator("[id$='-versions_get']")
-        expect(block).to_be_in_viewport(timeout=60_000)
-        expect(block.get_by_role("button", name="Try it out")).to_be_in_viewport()
 
 
 def test_nothing_is_loaded_unasked_and_what_fails_is_loaded_again(
