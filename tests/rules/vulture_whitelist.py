@@ -7,6 +7,7 @@ A name that vulture would not complain of any more goes from here (test_dead_nam
 
 # Django: management commands, class-based views, the admin, forms, upload handlers, middleware.
 _.add_arguments
+_.requires_system_checks
 _.redirect_authenticated_user
 _.form_class
 _.success_url

@@ -28,6 +28,8 @@ class Command(BaseCommand):
         "Uploads the models that DIR/manifest.json names (see demo/) into an empty catalog and "
         "creates the endpoint `demo`. Does nothing in a portal that is in use."
     )
+    # Django's checks of the code load all pages and the API, for two fifths of the start.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Where the demo is, and whether to wait."""
