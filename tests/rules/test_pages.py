@@ -69,8 +69,9 @@ ERRORS = ".errors li:visible, .callout.error:visible"
 LONG = "a-very-long-name-that-goes-on-and-on-until-there-is-no-room-left"
 
 # What axe is asked: WCAG 2.2 A and AA, and its own best practices; of colours alone where the page
-# is in its second scheme. What it said of a page of the same structure, and of texts and links of
-# the same looks, is not asked again. A part that is being asked for anew is paler for as long. What
+# is in its second scheme. The size of targets, which axe leaves out by itself, is asked each time.
+# What it said of a page of the same structure, and of texts and links of the same looks, is not
+# asked again. A part that is being asked for anew is paler for as long. What
 # listens to the scheme or the width is told within a frame.
 AUDIT = """
 async (coloursAlone) => {
@@ -85,12 +86,15 @@ async (coloursAlone) => {
 
   const violations = [];
   if (!coloursAlone) {
+    const runOnly = {type: "rule", values: ["target-size"]};
+    const sizes = await axe.run(document, {runOnly, resultTypes: ["violations"], preload: false});
+    violations.push(...sizes.violations);
     const structure = await window.structure();
     if (!window.kept("structures").has(structure)) {
       const rules = {"color-contrast": {enabled: false}, "link-in-text-block": {enabled: false}};
       const found = await axe.run(document, {rules, resultTypes: ["violations"], preload: false});
       violations.push(...found.violations);
-      if (!violations.length) window.keep("structures", [structure]);
+      if (!found.violations.length) window.keep("structures", [structure]);
     }
   }
   const texts = window.newTexts(), links = window.newLinks();
@@ -839,11 +843,14 @@ def test_pages_of_who_has_no_role(context: BrowserContext, live_server: Any, db:
 
 
 def test_axe_finds_what_is_wrong(browser: Browser, live_server: Any, db: None) -> None:
-    """The rule can fail: a picture without a text, a page too wide, a colour in the dark."""
+    """The rule can fail: no text of a picture, a page too wide, a dark colour, near targets."""
     with _opened(browser, live_server.url) as own, _crawl_of(own, live_server.url) as crawl:
         crawl.page.goto("/login/")
         crawl.page.evaluate(
             "() => { document.querySelector('main').append(document.createElement('img'));"
+            " document.querySelector('main').insertAdjacentHTML('beforeend', '<p class=near>"
+            '<a href="/">One</a><br><a href="/">Another</a>\');'
+            " document.querySelector('.near').style.lineHeight = '12px';"
             " document.body.style.width = '3000px';"
             " const dark = matchMedia('(prefers-color-scheme: dark)');"
             " dark.addEventListener('change', () => { if (dark.matches)"
@@ -851,7 +858,7 @@ def test_axe_finds_what_is_wrong(browser: Browser, live_server: Any, db: None) -
             " 'background: #000; color: #222' }); }"
         )
         crawl.look("/login/")
-        for rule in ("image-alt", "overflow", "(dark, 390 px): color-contrast"):
+        for rule in ("image-alt", "overflow", "target-size", "(dark, 390 px): color-contrast"):
             assert any(rule in fault for fault in crawl.faults), crawl.faults
 
 
