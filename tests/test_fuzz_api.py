@@ -78,8 +78,6 @@ CHECKS = [
 def _settings(examples: int, **more: Any) -> settings:
     return settings(
         max_examples=examples,
-        deadline=None,
-        database=None,
         suppress_health_check=list(HealthCheck),
         phases=[Phase.explicit, Phase.generate, Phase.shrink],
         **more,

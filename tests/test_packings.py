@@ -899,8 +899,7 @@ def excused(why: str, readers: set[str]) -> str:
 
 
 @pytest.mark.xdist_group("packings")  # with the next, which counts
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
-          suppress_health_check=list(HealthCheck))  # fmt: skip
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 @given(data=an_archive())
 def test_no_two_readers_read_an_archive_differently(data: bytes) -> None:
     """What the validation reads, all read, with the same names and bytes; what it packs, too.
