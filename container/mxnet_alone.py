@@ -14,7 +14,6 @@ Each validation, each model host and each program of demo/ waits for that import
 docs/measured.md has what this saves.
 """
 
-import gc
 import importlib
 import inspect
 import sys
@@ -101,13 +100,9 @@ sys.modules |= {name: _instead[name] for name in _hidden}  # type: ignore[misc]
 if _shim := sys.modules.get("_distutils_hack"):
     _shim.remove_shim()
 sys.meta_path.insert(0, _Finder)
-# What is imported stays. The garbage collector would look through it again and again.
-gc.disable()
 try:
     import mxnet as mx
 finally:
-    gc.freeze()
-    gc.enable()
     sys.meta_path.remove(_Finder)
     for _name in _hidden:
         del sys.modules[_name]

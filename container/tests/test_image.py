@@ -83,10 +83,10 @@ def test_no_build_tools_are_inside(container: ImageServer) -> None:
 
 
 def test_a_hundred_rounds_at_the_limit_leave_nothing_behind(tmp_path: Path) -> None:
-    """1.5 GiB, kept by the kernel: filled until 507; one unloaded, another loaded, and so on.
+    """1,580 MB, kept by the kernel: filled until 507; one unloaded, another loaded, and so on.
 
-    A little more than 1.5 GiB: when it is full, there is room for half a model, as each model takes
-    a megabyte more or less than the one before.
+    When that is full, there is room for half a model, as each model takes a megabyte more or less
+    than the one before.
     """
     folder = big_folder(tmp_path / "big", 1500)
     with start_image(IMAGE, tmp_path, "--memory=1580m", "--memory-swap=1580m") as server:
