@@ -25,7 +25,7 @@ messages: ## find what the pages say, bring every room's catalog (.po) up to dat
 	@$(STACK) run -m tests.messages
 
 test: ## all tests; ARGS="-k upload" for some
-	@$(STACK) install sdk
+	@$(STACK) install dev container sdk
 	@$(STACK) run -m pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-postgresql: ## the portal's tests that start no process, on PostgreSQL; ARGS="endpoints" for some

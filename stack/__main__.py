@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,12 +86,23 @@ def _for_people(path: Path) -> str:
 
 
 def install(names: Sequence[str]) -> None:
-    """Bring the named virtual environments up to date, with a line for each that needs it."""
-    for name in names:
-        venv = venvs.ALL[name]
-        if not venv.is_current():
-            print(f"Installing the packages in {venv.folder.name} …", flush=True)
-            venv.install()
+    """Bring the named virtual environments up to date, with a line for each that needs it.
+
+    All at once: pip uses one processor, and waits for the network. Raises StackError where one
+    fails, which has said why, when the others are done.
+    """
+    needed = [venv for venv in (venvs.ALL[name] for name in names) if not venv.is_current()]
+    for venv in needed:
+        print(f"Installing the packages in {venv.folder.name} …", flush=True)
+    running = [subprocess.Popen(venv.installing, cwd=ROOT) for venv in needed]
+    try:
+        codes = [one.wait() for one in running]
+    finally:
+        for one in running:  # none, unless this was interrupted
+            one.terminate()
+            one.wait()
+    if failed := [venv.folder.name for venv, code in zip(needed, codes, strict=True) if code]:
+        raise StackError(f"Not installed: {', '.join(failed)}.")
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -165,7 +165,7 @@ def _install(venv: venvs.Venv, umask: int) -> Part:
     return Part(
         name=f"install-{venv.name}",
         step=_INSTALLING,
-        command=[venvs.BASE_PYTHON, "-m", "stack.venvs", venv.name],
+        command=venv.installing,
         # All of the caller's: pip may need the settings and credentials of an index.
         environment=venvs.clean_environment() | {"PYTHONUNBUFFERED": "1"},
         umask=umask,

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -45,6 +46,9 @@ class Venv:
     package: Path | None = None
     #: Whether MXNet is in it, which needs libraries linked to it (stack/libraries.py).
     holds_mxnet: bool = False
+    #: The file or folder that is locked while it is installed, where another environment has
+    #: requirements in the same folder: else that folder.
+    lock: Path | None = None
 
     @property
     def site(self) -> Path:
@@ -54,6 +58,11 @@ class Venv:
     @property
     def python(self) -> Path:
         return self.folder / "bin" / "python"
+
+    @property
+    def installing(self) -> list[str]:
+        """The command that makes or completes it."""
+        return [BASE_PYTHON, "-m", "stack.venvs", self.name]
 
     def wanted(self) -> dict[str, str]:
         """The requirement files and their hashes, as the stamp holds them."""
@@ -87,7 +96,7 @@ class Venv:
 
     def install(self) -> None:
         """Create or update it. An interrupted install is removed first."""
-        with _exclusive(self.requirements[0].parent):
+        with _exclusive(self.lock or self.requirements[0].parent):
             if not self._has_requirements():  # else another process has installed them
                 self._install_requirements()
             if self.package is not None and not self._has_package():
@@ -151,7 +160,7 @@ CONTAINER = Venv(
     holds_mxnet=True,
 )
 #: The SageMaker Python SDK, a client that localaws is tested with; nothing else needs it.
-SDK = Venv("sdk", SDK_VENV, (_REQUIREMENTS / "sdk.txt",))
+SDK = Venv("sdk", SDK_VENV, (_REQUIREMENTS / "sdk.txt",), lock=_REQUIREMENTS / "sdk.txt")
 ALL = {venv.name: venv for venv in (PORTAL, DEV, CONTAINER, SDK)}
 
 
@@ -228,9 +237,9 @@ def _remove(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """Lock the requirements folder, so that installs run one after the other."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _exclusive(path: Path) -> Iterator[None]:
+    """Lock this file or folder: two installs of one environment run one after the other."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -239,11 +248,15 @@ def _exclusive(folder: Path) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str]) -> int:
+    # An install that is ended ends its pip.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         ALL[arguments[0]].install()
     except StackError as error:
         print(error)
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
