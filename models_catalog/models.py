@@ -626,19 +626,21 @@ class RegisteredModel(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Keep what it is sorted and found by."""
         self.name_key = natural_key(self.name)
+        new = self.pk is None
         with transaction.atomic():
             super().save(*args, **kwargs)
-            self.keep_found([self.pk])
+            self.keep_found([self.pk], new=new)
 
     def get_absolute_url(self) -> str:
         """The model's page."""
         return link("models_catalog:model", self.name)
 
     @classmethod
-    def keep_found(cls, pks: Iterable[int]) -> int:
+    def keep_found(cls, pks: Iterable[int], *, new: bool = False) -> int:
         """Have what rows are found by say what the rows say; returns of how many it did not.
 
-        In the transaction of what was written to them.
+        In the transaction of what was written to them. ``new``: that made them, so nothing is kept
+        of them yet.
         """
 
         def found(rows: Any) -> "dict[int, _FoundBy]":
@@ -651,7 +653,7 @@ class RegisteredModel(models.Model):
                 for row in rows.only("name", "description", "tag_lines")
             }
 
-        return _keep_found(cls, list(pks), found)
+        return _keep_found(cls, list(pks), found, new=new)
 
     @property
     def description_html(self) -> str:
@@ -1046,12 +1048,13 @@ class Version(Leased):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Keep what it is found and sorted by."""
+        new = self.pk is None
         with transaction.atomic():
             super().save(*args, **kwargs)
-            self.keep_found([self.pk])
+            self.keep_found([self.pk], new=new)
 
     @classmethod
-    def keep_found(cls, pks: Iterable[int]) -> int:
+    def keep_found(cls, pks: Iterable[int], *, new: bool = False) -> int:
         """As of a model; the numbers of those that are ready, too."""
         columns = "note", "file_name", "metadata", "state", "model"
 
@@ -1065,7 +1068,7 @@ class Version(Leased):
                 for row in rows.only(*columns)
             }
 
-        return _keep_found(cls, list(pks), found)
+        return _keep_found(cls, list(pks), found, new=new)
 
     @property
     def metadata_rows(self) -> list[tuple[str, Any]]:
@@ -1303,27 +1306,34 @@ class _FoundBy:
 
 
 def _keep_found(
-    kind: type[models.Model], pks: list[int], found: "Callable[[Any], dict[int, _FoundBy]]"
+    kind: type[models.Model],
+    pks: list[int],
+    found: "Callable[[Any], dict[int, _FoundBy]]",
+    *,
+    new: bool,
 ) -> int:
     # The plain manager: the portal itself keeps it, whoever reads.
     rows = kind._base_manager.order_by("pk")
-    texts, numbers, key = _kept(kind)
-    texts, numbers = texts.filter(**{f"{key}__in": pks}), numbers.filter(version__in=pks)
-    said = dict(texts.values_list(key, "text"))
-    counted: dict[int, dict[str, float]] = {}
-    for pk, name, value in numbers.values_list("version_id", "key", "value"):
-        counted.setdefault(pk, {})[name] = value
-    wrong = [
-        pk
-        for pk, one in found(rows.filter(pk__in=pks)).items()
-        if said.get(pk) != one.text or counted.get(pk, {}) != one.numbers
-    ]
-    if not wrong:
-        return 0
-    # Locked, as who writes them has them: what is made of a row that changes is not written.
-    right = found(rows.select_for_update(no_key=True).filter(pk__in=wrong))
-    texts.filter(**{f"{key}__in": wrong}).delete()
-    numbers.filter(version__in=wrong).delete()
+    if new:
+        right = found(rows.filter(pk__in=pks))
+    else:
+        texts, numbers, key = _kept(kind)
+        texts, numbers = texts.filter(**{f"{key}__in": pks}), numbers.filter(version__in=pks)
+        said = dict(texts.values_list(key, "text"))
+        counted: dict[int, dict[str, float]] = {}
+        for pk, name, value in numbers.values_list("version_id", "key", "value"):
+            counted.setdefault(pk, {})[name] = value
+        wrong = [
+            pk
+            for pk, one in found(rows.filter(pk__in=pks)).items()
+            if said.get(pk) != one.text or counted.get(pk, {}) != one.numbers
+        ]
+        if not wrong:
+            return 0
+        # Locked, as who writes them has them: what is made of a row that changes is not written.
+        right = found(rows.select_for_update(no_key=True).filter(pk__in=wrong))
+        texts.filter(**{f"{key}__in": wrong}).delete()
+        numbers.filter(version__in=wrong).delete()
     for one in right.values():
         one.at.text = one.text
     SearchText.objects.bulk_create(one.at for one in right.values())
@@ -1332,7 +1342,7 @@ def _keep_found(
         for pk, one in right.items()
         for name, value in one.numbers.items()
     )
-    return len(wrong)
+    return len(right)
 
 
 def _kept(kind: type[models.Model]) -> tuple[Any, Any, str]:
