@@ -21,7 +21,7 @@ from tests.stack import Stack
 #: A missing browser is a failure (else its tests are skipped); so is any skipped test.
 REQUIRE_BROWSER = os.environ.get("REQUIRE_BROWSER") == "1"
 NO_SKIPS = os.environ.get("NO_SKIPS") == "1"
-_TRAINED = {"stack", "demo_models", "trained"}
+_TRAINED = {"stack", "small_stack", "demo_models", "trained"}
 """Fixtures for which the demo models are trained, by the first test that needs one of them."""
 _LONG = ("stack", "slow", "processes")
 """Marks of tests that take long, the longest first."""
@@ -31,6 +31,7 @@ LONGEST = (
     "tests/test_kill_matrix.py",
     # Not at the very beginning, when the tests of the stack train the demo models for it as well.
     "tests/test_catalog_recipes.py",
+    "tests/test_thrash_on_stack.py",
     "localaws/tests/test_soak.py",
     "mmeportal/tests/test_web_server.py",
     "tests/upgrade/test_upgrade.py",
@@ -75,6 +76,26 @@ def stack(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         made.start()
         yield made
         made.ends_whole(signal.SIGINT)  # as Ctrl-C; tests/test_make_up.py has SIGTERM and SIGKILL
+    finally:
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def small_stack(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A whole stack whose instances have a part of their types' memory, for two modules.
+
+    Of the smaller type's some 48 MB are for models of 10 MB, so that a model more or less does not
+    matter. What others call may be deleted from its catalog.
+    """
+    made = Stack(tmp_path_factory.mktemp("small-stack"), demo_models)
+    made.variables |= {
+        "INSTANCE_MEMORY_PERCENT": "9",
+        "INSTANCE_TYPES": "ml.m5.large,ml.c5.large",
+        "METRICS_KEEP_S": "1",
+    }
+    try:
+        made.start()
+        yield made
     finally:
         made.stop()
 
@@ -152,6 +173,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(900))  # a fixture's time is its first test's
         if item.get_closest_marker("xdist_group") is None:
             group = "stack" if item.get_closest_marker("stack") else item.nodeid.split("::")[0]
+            if "small_stack" in uses:
+                group = "small_stack"
             item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -3,7 +3,7 @@
 import base64
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,22 +65,11 @@ def test_what_is_done_otherwise_is_in_the_docs() -> None:
     assert not set(BEFORE) - {heading for heading, _block in found}
 
 
-@pytest.fixture(scope="module")
-def own_stack(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack that no other test has: the recipes delete what others call."""
-    made = Stack(tmp_path_factory.mktemp("recipes"), demo_models)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
 @pytest.fixture
-def run(own_stack: Stack, tmp_path: Path) -> Callable[[str], str]:
+def run(small_stack: Stack, tmp_path: Path) -> Callable[[str], str]:
     """Runs commands in a shell that has sourced portal.env, with the token of an admin."""
-    token = own_stack.manage("shell", "--no-imports", "-c", PEOPLE).split()[-1]
-    variables = shell(own_stack, tmp_path) | {"MME_TOKEN": token}
+    token = small_stack.manage("shell", "--no-imports", "-c", PEOPLE).split()[-1]
+    variables = shell(small_stack, tmp_path) | {"MME_TOKEN": token}
 
     def do(commands: str) -> str:
         done = subprocess.run(
@@ -120,13 +109,13 @@ def _unfinished(run: Callable[[str], str]) -> str:
 
 
 def test_the_recipes_run_as_they_stand(
-    own_stack: Stack, tmp_path: Path, run: Callable[[str], str]
+    small_stack: Stack, tmp_path: Path, run: Callable[[str], str]
 ) -> None:
-    archive_like(own_stack, tmp_path, "of the catalog's recipes")
+    archive_like(small_stack, tmp_path, "of the catalog's recipes")
     archive = tmp_path / "digits_v3.tar.gz"
     subprocess.run(["./train", archive.name], cwd=tmp_path, check=True)
     (tmp_path / "README.md").write_text("# Digits\n\nReads digits.\n")
-    sample = own_stack.local_dir / "demo" / "samples" / "digit-three.jpg"
+    sample = small_stack.local_dir / "demo" / "samples" / "digit-three.jpg"
     (tmp_path / "cat.jpg").write_bytes(sample.read_bytes())
     for label in ("three", "seven"):
         own = tmp_path / "pictures" / label / "1.jpg"
@@ -134,11 +123,11 @@ def test_the_recipes_run_as_they_stand(
         own.write_bytes(sample.with_name(f"digit-{label}.jpg").read_bytes())
     for name in ("team/zoo.tar.gz", "team/cats.tar.gz"):
         # Past the portal.
-        bucket = own_stack.environment["MODEL_BUCKET"]
-        _s3(own_stack).upload_file(str(archive), bucket, f"models/{name}")
+        bucket = small_stack.environment["MODEL_BUCKET"]
+        _s3(small_stack).upload_file(str(archive), bucket, f"models/{name}")
     for bucket in ("team-a-models", "team-b-models"):
-        place = {"LocationConstraint": own_stack.aws["AWS_REGION"]}
-        _s3(own_stack).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+        place = {"LocationConstraint": small_stack.aws["AWS_REGION"]}
+        _s3(small_stack).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
     said: dict[str, str] = {}
     for heading, block in recipes():
         if heading in BEFORE:

@@ -1,7 +1,6 @@
 """Models that take turns in memory: provoked by a small instance, told in words, and mended."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,8 @@ from tests.servers import wait_until
 from tests.stack import Stack
 from tests.test_client_on_stack import shell
 
-pytestmark = pytest.mark.stack
 NAME = "tight"
 SMALL = "ml.c5.large"
-#: Percent of its type's memory that an instance has: of the small one's some 48 MB are for models
-#: of 10 MB, so that a model more or less does not matter.
-PERCENT = "9"
 MODELS = 14
 #: Twice as many as the portal needs to say something, so that each model is called some times.
 CALLS = 100
@@ -26,23 +21,9 @@ CALLS = 100
 LOOK_S = 5
 
 
-@pytest.fixture(scope="module")
-def small(demo_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose instances have a part of their types' memory, and whose catalog is empty."""
-    made = Stack(tmp_path_factory.mktemp("small"), demo_models)
-    (made.local_dir / "demo-seeded").touch()
-    made.variables |= {"INSTANCE_MEMORY_PERCENT": PERCENT, "INSTANCE_TYPES": f"{SMALL},ml.m5.large"}
-    made.variables["METRICS_KEEP_S"] = "1"
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-
-
 def _thrash(portal: mme_client.Portal) -> Any:
     """What the portal says after calls in turns."""
-    made = portal.experiments.create(NAME, "zoo/*", calls=CALLS, callers=1, seed=5)
+    made = portal.experiments.create(NAME, "turns/*", calls=CALLS, callers=1, seed=5)
     done = made.wait(timeout=200)
     assert (done.state, done.succeeded) == ("done", CALLS)
     return portal.endpoints.thrash(NAME)
@@ -74,14 +55,14 @@ def _hits_charted(page: str) -> list[float]:
 
 
 def test_the_advice_mends_what_it_tells(
-    small: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    variables = shell(small, tmp_path)
+    variables = shell(small_stack, tmp_path)
     with mme_client.Portal(variables["MME_URL"], variables["MME_TOKEN"]) as portal:
-        digits = small.local_dir / "demo" / "digits_v2.tar.gz"
-        portal.models.push(digits, "digits").wait(timeout=120)
-        for copy in portal.models.copy("digits:1", to="zoo/digit_{n}", times=MODELS):
+        digits = small_stack.local_dir / "demo" / "digits_v2.tar.gz"
+        portal.models.push(digits, "turns").wait(timeout=120)
+        for copy in portal.models.copy("turns:1", to="turns/digit_{n}", times=MODELS):
             copy.wait(timeout=120)
         portal.endpoints.create(NAME, instance_type=SMALL).wait(timeout=120)
         found = _thrash(portal)
@@ -91,13 +72,14 @@ def test_the_advice_mends_what_it_tells(
         assert better is not None
         assert f"{better.instance_type} would hold all" in " ".join(found.sentences)
 
-        session = _logged_in(small)
-        link = re.search(rf'href="(/endpoints/\d+/)">{NAME}<', _got(session, small, "/endpoints/"))
+        session = _logged_in(small_stack)
+        listed = _got(session, small_stack, "/endpoints/")
+        link = re.search(rf'href="(/endpoints/\d+/)">{NAME}<', listed)
         assert link is not None
         metrics = f"{link[1]}metrics/?range=1h"
         # Before the change, as the calls after it may come within the same minute, and be more.
         hits = wait_until(
-            lambda: _hits_charted(_got(session, small, metrics)), "a minute charted", 120,
+            lambda: _hits_charted(_got(session, small_stack, metrics)), "a minute charted", 120,
             every_s=LOOK_S,
         )  # fmt: skip
         assert min(hits) < 85, hits
@@ -110,9 +92,9 @@ def test_the_advice_mends_what_it_tells(
 
         def drawn() -> bool:
             """Whether the chart has a minute whose calls all came after the change."""
-            return _hits_charted(_got(session, small, metrics))[-1:] == [100]
+            return _hits_charted(_got(session, small_stack, metrics))[-1:] == [100]
 
-        calls = portal.experiments.create(NAME, "zoo/*", calls=3000, callers=1, seed=5, rate=0.5)
+        calls = portal.experiments.create(NAME, "turns/*", calls=3000, callers=1, seed=5, rate=0.5)
         wait_until(drawn, "a minute without a cold start in the chart", 300, every_s=LOOK_S)
         calls.stop()
         done = calls.wait(timeout=60)
