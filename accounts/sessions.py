@@ -15,6 +15,9 @@ class SessionStore(db.SessionStore):
 
     def load(self) -> dict[str, Any]:
         """What the session holds; nothing where there is none, or its time is over."""
+        if "\0" in (self.session_key or ""):  # a cookie may say so, and PostgreSQL has no such text
+            self._session_key = None
+            return {}
         now = connection.ops.adapt_datetimefield_value(timezone.now())
         with connection.cursor() as cursor:
             cursor.execute(

@@ -12,6 +12,7 @@ from typing import Any
 from django.utils.translation import gettext
 
 from core.sentences import Sentence, shown
+from core.storable import storable
 
 #: What a parameter is given as. A sentence is stored as its code, and read in any language.
 Scalar = str | int | float | bool | Sentence | None
@@ -55,8 +56,7 @@ def _scalar(code: str, name: str, value: Scalar) -> Any:
     if isinstance(value, Sentence):
         return value.as_json()
     if isinstance(value, str):
-        # PostgreSQL stores no NUL in a text.
-        clean = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        clean = storable(value)
         longest = _max_lengths[code]
         return clean if len(clean) <= longest else clean[: longest - 1] + "…"
     if value is None or isinstance(value, int | float):

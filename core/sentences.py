@@ -32,6 +32,8 @@ from django.utils import timezone, translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
 
+from core.storable import storable
+
 Scalar = str | int | float | bool | None
 
 #: Characters of one parameter that are stored: AWS's own sentences may be long.
@@ -139,7 +141,10 @@ class Sentence:
             raise ValueError(f"{code!r} takes {sorted(wanted)}, not {sorted(parameters)}.")
         self.code = code
         self.template = template
-        self.parameters = parameters
+        self.parameters = {
+            key: storable(value) if isinstance(value, str) else value
+            for key, value in parameters.items()
+        }
         self.more = more
         self.name = name
         return self
@@ -234,8 +239,7 @@ def _stored(value: Scalar | Sentence | Promise) -> Any:
     if isinstance(value, Sentence):
         return value.as_json()
     if isinstance(value, str):
-        # PostgreSQL stores no NUL in a text.
-        clean = value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        clean = storable(value)
         return clean if len(clean) <= MAX_LENGTH else clean[: MAX_LENGTH - 1] + "…"
     if value is None or isinstance(value, int | float):
         return value

@@ -40,8 +40,11 @@ def undo_url(message: Message) -> str:
 def back(request: HttpRequest, otherwise: str) -> str:
     """Where an Undo, and any form that sends ``next``, leads back to: a page of the portal's own.
 
-    ``otherwise``: where it leads if ``next`` is missing or is an address of another site.
+    ``otherwise``: where it leads if ``next`` is missing, is an address of another site, or none:
+    Django takes any other word for the name of a view.
     """
     wanted = request.POST.get("next", "")
-    ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, request.is_secure())
+    ours = "/" in wanted and url_has_allowed_host_and_scheme(
+        wanted, {request.get_host()}, request.is_secure()
+    )
     return wanted if ours else otherwise

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from core.sentences import Sentence, phrase
+from core.storable import storable
 
 _LINE = re.compile(r"^probability=([0-9.eE+-]+), class=(.*)$")
 _TOP = 5
@@ -32,7 +33,11 @@ def predictions(body: bytes) -> list[dict[str, Any]]:
         given = json.loads(body)
         rows = given["predictions"] if isinstance(given, dict) else given
         found = [_row(row) for row in rows[:_TOP]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    # A number of hundreds of digits, and lists within lists by the thousand, are no answer either.
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         start = body[:120].decode(errors="replace")
         raise UnreadableAnswer(
             phrase(
@@ -53,8 +58,7 @@ def _row(row: Any) -> dict[str, Any]:
     probability = float(row["probability"])
     if not math.isfinite(probability):
         raise ValueError(row)
-    # NUL is no text for PostgreSQL.
-    return {"label": str(row["label"]).replace("\0", ""), "probability": probability}
+    return {"label": storable(str(row["label"])), "probability": probability}
 
 
 def timings(custom_attributes: str) -> tuple[bool | None, dict[str, float]]:
@@ -87,5 +91,5 @@ def put_out(custom_attributes: str) -> dict[str, Any] | None:
         return None
     names = [unquote_plus(name) for name in given.get("put_out", "").split(",") if name]
     # NUL is no text for PostgreSQL.
-    names = [name.replace("\0", "")[:1024] for name in names]
+    names = [storable(name.replace("\0", ""))[:1024] for name in names]
     return {"names": names, "count": max(count, len(names))} if count > 0 else None

@@ -26,6 +26,7 @@ from core.api.schema import ListParameters, OneOf, Parameters, Schema
 from core.aws import CUSTOM_ATTRIBUTES
 from core.body_limits import BodyLimit
 from core.remembered import Remembered
+from core.storable import storable
 from endpoints.models import Endpoint
 from invocations import (
     answers,
@@ -472,7 +473,7 @@ def _payload(request: HttpRequest, name: str) -> Payload:
     if len(data) > MAX_PAYLOAD_BYTES:
         said = _("A payload that is no picture may have %(most)s bytes. Nothing was called.")
         raise Problem("too-large", said % {"most": f"{MAX_PAYLOAD_BYTES:,}"})
-    return Payload(name, content_type, data)
+    return Payload(storable(name), content_type, data)
 
 
 def _header_value(header: str, value: str) -> str:

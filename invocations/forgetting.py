@@ -73,6 +73,8 @@ def forget(*, call: Invocation, actor: User) -> Forgotten:
     with transaction.atomic():
         my_givers.delete()
         changed = mine.update(picture_sha256="", picture_name="", thumbnail=b"")
+        if not others:  # it may have been written since, and from here on it is not
+            pictures_kept.delete(sha256, waits=False)
         compared = ComparedPicture.objects.filter(sha256=sha256)
         if not actor.has_perm(MAY_REDACT):
             compared = compared.filter(comparison__created_by=actor)

@@ -75,6 +75,8 @@ class Journal:
         with self._lock:
             for uid in uids:
                 self._kept.pop(uid, None)
+            if self._file < 0:  # it is closed
+                return
             if not self._kept and self._size > EMPTIED_ABOVE:
                 os.ftruncate(self._file, 0)
                 self._size = 0
@@ -90,7 +92,9 @@ class Journal:
         with self._lock:
             if not self._kept:
                 self.path.unlink(missing_ok=True)
-            os.close(self._file)
+            # Threads may go on, and the next file that is opened gets the same number.
+            file, self._file = self._file, -1
+            os.close(file)
 
 
 def _write(file: int, data: bytes) -> None:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from PIL import Image
 
 from core.sentences import Sentence, phrase
+from core.storable import storable
 from invocations import decoding, unreadable
 from invocations.runtime import MAX_PAYLOAD_BYTES
 
@@ -136,7 +137,7 @@ def formats() -> str:
 def file_name(name: str) -> str:
     """The name that is kept of a file."""
     # Most calls of the API name none, and a path takes as long to take apart as a token to check.
-    return (PurePath(name).name[-200:] if name else "") or "picture"
+    return (PurePath(storable(name)).name[-200:] if name else "") or "picture"
 
 
 def as_it_is(data: bytes) -> SentAs | None:

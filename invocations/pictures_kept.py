@@ -17,15 +17,15 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, models
+from django.db import DatabaseError, close_old_connections, models, transaction
 from django.db.models import Q
 
 from core import clock, guarded
@@ -51,8 +51,11 @@ _ORPHANED_AFTER = timedelta(hours=25)
 _THUMBNAILS_AT_ONCE = 500
 
 
-def keep(payload: Payload) -> Picture | None:
-    """Keep a picture with its thumbnail; None where it cannot be read, which its model says."""
+def keep(payload: Payload, uid: str = "") -> Picture | None:
+    """Keep a picture with its thumbnail; None where it cannot be read, which its model says.
+
+    ``uid``: of the call that it is sent with, if any.
+    """
     rows = Picture.objects.filter(sha256=payload.sha256)
     known = rows.defer("data").first()
     if known is not None and known.thumbnail and known.preview:
@@ -66,18 +69,21 @@ def keep(payload: Payload) -> Picture | None:
             return None
         payload = replace(payload, thumbnail=made.thumbnail, preview=made.preview)
     picture = payload.picture(used_at=clock.now())
-    keep_all([picture])
+    keep_all([picture], {picture.sha256: [uid]} if uid else {})
     return picture
 
 
-def keep_all(pictures: list[Picture]) -> None:
-    """Write rows; those of large pictures after their objects, in a thread."""
+def keep_all(pictures: list[Picture], calls: Mapping[str, list[str]]) -> None:
+    """Write rows; those of large pictures after their objects, in a thread.
+
+    ``calls``: the uids of the calls that they are sent with, by the picture's SHA-256.
+    """
     small = [picture for picture in pictures if len(picture.data) <= INLINE_BYTES]
     if small:
         _write_rows(small)
     for picture in pictures:
         if len(picture.data) > INLINE_BYTES:
-            storing().put(picture)
+            storing().put(picture, calls.get(picture.sha256, ()))
 
 
 def _write_rows(pictures: list[Picture]) -> None:
@@ -120,21 +126,27 @@ class Storing:
         self._waiting: queue.Queue[Picture] = queue.Queue()
         self._lock = threading.Lock()
         self._unwritten: dict[str, int] = {}
+        self._calls: dict[str, set[str]] = {}
         self._thread: threading.Thread | None = None
 
-    def put(self, picture: Picture) -> None:
-        """Have it written; where too much waits already, it is not kept."""
+    def put(self, picture: Picture, calls: Iterable[str]) -> None:
+        """Have it written; where too much waits already, it is not kept.
+
+        ``calls``: the uids of those that it is sent with.
+        """
         if self._inline:
-            _store(picture)
+            _store(picture, lambda: set(calls))
             return
         with self._lock:
             bytes_waiting = sum(self._unwritten.values())
             if picture.sha256 in self._unwritten:
+                self._calls[picture.sha256].update(calls)
                 return
             if len(self._unwritten) >= _MOST_WAITING or bytes_waiting > _MOST_BYTES:
                 logger.warning("A picture is not kept: too many wait for the store.")
                 return
             self._unwritten[picture.sha256] = len(picture.data)
+            self._calls[picture.sha256] = set(calls)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="pictures", daemon=True)
                 self._thread.start()
@@ -145,7 +157,7 @@ class Storing:
             picture = self._waiting.get()
             close_old_connections()
             try:
-                _store(picture)
+                _store(picture, partial(self._calls_of, picture.sha256))
             except DatabaseError as error:
                 logger.warning("A picture is not kept: %s", error)
             except Exception:  # the thread must go on
@@ -154,6 +166,11 @@ class Storing:
                 close_old_connections()
                 with self._lock:
                     self._unwritten.pop(picture.sha256, None)
+                    self._calls.pop(picture.sha256, None)
+
+    def _calls_of(self, sha256: str) -> set[str]:
+        with self._lock:
+            return set(self._calls[sha256])
 
 
 @cache
@@ -162,8 +179,12 @@ def storing() -> Storing:
     return Storing()
 
 
-def _store(picture: Picture) -> None:
-    """The object first, then the row; a picture that is kept already is kept for longer."""
+def _store(picture: Picture, calls: Callable[[], set[str]]) -> None:
+    """The object first, then the row; a picture that is kept already is kept for longer.
+
+    One that was forgotten meanwhile is not kept. ``calls`` gives the uids of those that it is sent
+    with.
+    """
     if Picture.objects.filter(sha256=picture.sha256).update(used_at=clock.now()):
         return
     try:
@@ -171,7 +192,23 @@ def _store(picture: Picture) -> None:
     except AwsError as error:
         logger.warning("A picture is not kept, as the store did not take it: %s", error)
         return
-    _write_rows([picture])
+    with transaction.atomic():
+        forgotten = _is_forgotten(picture.sha256, calls())
+        if not forgotten:
+            _write_rows([picture])
+    if forgotten:
+        s3.delete(bucket=picture.bucket, key=picture.key)
+
+
+def _is_forgotten(sha256: str, calls: set[str]) -> bool:
+    """Whether the picture of all these calls was forgotten (forgetting.py).
+
+    Their rows stay locked until the picture's is written: who forgets after that finds it. One that
+    has no row yet was not forgotten.
+    """
+    rows = Invocation.everybodys.select_for_update(of=("self",)).filter(uid__in=calls)
+    named = list(rows.values_list("picture_sha256", flat=True))
+    return bool(calls) and len(named) == len(calls) and sha256 not in named
 
 
 def _upload(picture: Picture) -> None:
@@ -304,9 +341,12 @@ def _readable(sha256: str) -> Picture | None:
         return None
 
 
-def delete(sha256: str) -> None:
-    """Delete a picture now: its object, then its row. Raises AwsError; then both stay."""
-    picture = find(sha256)
+def delete(sha256: str, *, waits: bool = True) -> None:
+    """Delete a picture now: its object, then its row. Raises AwsError; then both stay.
+
+    ``waits``: for one that is being written, for half a second.
+    """
+    picture = find(sha256) if waits else Picture.objects.filter(sha256=sha256).first()
     if picture is None:
         return
     if picture.key:

@@ -28,6 +28,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import (
     DatabaseError,
+    DataError,
     IntegrityError,
     InterfaceError,
     InternalError,
@@ -55,6 +56,8 @@ WRITE_FOR_S = 120.0
 MOST_WAITING = 2000
 MOST_BYTES = 64 << 20
 _BATCH = 100
+#: What the database raises of a row that it never takes, however often it is tried.
+REFUSED = (IntegrityError, DataError, ValueError)
 # How long the thread waits for further calls, so that many rows are one transaction.
 LINGER_S = 0.1
 # How long who asks for a call waits for its row.
@@ -230,8 +233,12 @@ class Recorder:
 
     def forget(self, uids: list[str]) -> None:
         """The rows of these calls are written, or never will be."""
-        if self._journal is not None:
+        if self._journal is None:
+            return
+        try:
             self._journal.forget(uids)
+        except OSError as error:  # it grows on: a full disk, or its folder is gone
+            logger.warning("The journal is not written anew: %s", error)
 
     def hand_over(self, recorded: Recorded) -> None:
         """Write the row of a call that has ended, soon; at once where too many wait for theirs."""
@@ -352,25 +359,50 @@ def _write_rows(batch: list[Recorded]) -> None:
         with transaction.atomic():
             if pictures:
                 now = clock.now()
-                pictures_kept.keep_all([each.picture(used_at=now) for each in pictures.values()])
+                pictures_kept.keep_all(
+                    [each.picture(used_at=now) for each in pictures.values()],
+                    _calls_by_picture(batch),
+                )
             insert([each.row for each in batch if not each.written])
         return len(batch)
 
     try:
         write(written)
-    except IntegrityError:
+    except REFUSED:
         for each in batch:
             _write_alone(each)
     for each in batch:
         each.written = True
 
 
+def _calls_by_picture(batch: list[Recorded]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in batch:
+        if each.payload is not None:
+            found.setdefault(each.payload.sha256, []).append(each.uid)
+    return found
+
+
 def _write_alone(recorded: Recorded) -> None:
-    """One row, where something that it names has gone meanwhile, or it is there already."""
-    if recorded.written:
-        return
+    """One row, where something that it names has gone meanwhile, or it is there already.
+
+    One that the database does not take is left out, and keeps no other from being written.
+    """
     values = {name: getattr(recorded.row, name) for name in (*_BEGINS, *_ENDS)}
-    _replayed(recorded.uid, values | {"created_at": recorded.row.created_at})
+    values["created_at"] = recorded.row.created_at
+
+    def written() -> int:
+        if recorded.payload is not None:
+            with transaction.atomic():
+                pictures_kept.keep_all(
+                    [recorded.payload.picture(used_at=clock.now())], _calls_by_picture([recorded])
+                )
+        return recorded.written or _replayed(recorded.uid, dict(values))
+
+    try:
+        write(written)
+    except REFUSED:
+        logger.exception("The database does not take the call %s.", recorded.uid)
 
 
 # --- after a kill ----------------------------------------------------------------------------
@@ -388,7 +420,11 @@ def replay() -> int:
         for line in lines:
             calls.setdefault(str(line.pop("uid")), {}).update(line)
         for uid, values in calls.items():
-            count += _replayed(uid, values)
+            try:
+                count += _replayed(uid, values)
+            except (*REFUSED, KeyError):
+                # Tried again it would keep all others from being written for good.
+                logger.exception("The call %s of the journal becomes no row.", uid)
     if count:
         logger.warning("Wrote the rows of %d calls of a process that was killed.", count)
     return count

@@ -109,7 +109,7 @@ class Started:
 
         Done while the model works: the answer waits for neither.
         """
-        kept = pictures_kept.keep(payload)
+        kept = pictures_kept.keep(payload, self._recorded.uid)
         if kept is not None:
             self._recorded.set_thumbnail(bytes(kept.thumbnail))
         return kept

@@ -6,7 +6,7 @@ import threading
 from django.db import Error, close_old_connections, connections
 
 from invocations.models import Invocation
-from invocations.recording import Recorded
+from invocations.recording import REFUSED, Recorded
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class UnderWay:
                 try:
                     close_old_connections()  # as Django does before and after a request
                     for call in calls:
-                        if call.write_if_unfinished():
+                        if self._has_row(call):
                             pks.append(call.row.pk)
                     Invocation.objects.filter(pk__in=pks).renew_all(lease=Invocation.LEASE)
                     close_old_connections()
@@ -63,6 +63,15 @@ class UnderWay:
                     logger.exception("Could not renew the leases of %s calls.", len(calls))
         finally:
             connections.close_all()  # the thread ends, and nobody else can use its connection
+
+    @staticmethod
+    def _has_row(call: Recorded) -> bool:
+        """Whether it has a row now; one that the database refuses costs the others no lease."""
+        try:
+            return call.write_if_unfinished()
+        except REFUSED:
+            logger.exception("The database does not take the call %s.", call.uid)
+            return False
 
     def _wait(self) -> list[Recorded]:
         """Pause, then return the calls that are under way; the thread ends if there are none."""

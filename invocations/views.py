@@ -31,6 +31,7 @@ from core.errors import AwsError
 from core.icons import drawing
 from core.permissions import actor, require_permission
 from core.spreadsheet import MOST_EXPORTED
+from core.storable import has_nul
 from core.ui import Tab
 from endpoints.models import Endpoint
 from invocations import (
@@ -523,7 +524,7 @@ def _kept_for(request: HttpRequest, sha256: str) -> Picture | None:
     """A picture that is kept and that its reader may see, with the name that they know it by."""
     user = actor(request)
     rows = pictures_kept.seen_by(user).filter(sha256=sha256).defer("data")
-    found = rows.first() if sha256 else None
+    found = rows.first() if sha256 and not has_nul(sha256) else None
     if found is not None:
         found.name = pictures_kept.names_of(user, [found])[sha256]
     return found

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from core import ui
 from core.api.problems import CODES
 from core.permissions import actor, require_permission
+from core.storable import has_nul
 from core.tables import Column, Table
 from models_catalog import alias_mirror, aliases
 from models_catalog.aliases import MAY_MOVE, AliasRefused
@@ -81,7 +82,7 @@ def move(request: HttpRequest, name: str) -> HttpResponse:
             _tell(request, found, said % {"alias": found, "version": found.version})
             return redirect(ui.back(request, _address("alias", model, alias)))
     # The name may be one that no address can have.
-    known = aliases.history(model, alias).exists() if alias else False
+    known = bool(alias) and not has_nul(alias) and aliases.history(model, alias).exists()
     page = _page(request, model, alias, problem) if known else _list_page(request, model, problem)
     page.status_code = status
     return page

@@ -5,7 +5,7 @@ check_version() is the one entry; each of its steps may be cut off and run again
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from core import backoff, clock, errors
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
 from core.sentences import Sentence
+from core.storable import all_storable
 from models_catalog import packing, reasons, s3, stores, temporary, validation
 from models_catalog.models import LabelFile, Version, VersionQuerySet
 
@@ -164,7 +165,7 @@ def _validate_found(version: Version, folder: Path, lease: Lease[Version]) -> No
 
 def _packed_and_loaded(version: Version, upload: Path, lease: Lease[Version]) -> Path:
     tar, archive = (upload.with_name(name) for name in ("plain.tar", _SERVED))
-    read: dict[str, Any] = _storable(validation.pack(upload, tar, beat=lease.keep))
+    read: dict[str, Any] = all_storable(validation.pack(upload, tar, beat=lease.keep))
     if not read["ok"]:
         raise VersionRejected(reasons.of_error(read["error"]), read)
     upload.unlink()  # at once, as it may be gigabytes
@@ -180,7 +181,7 @@ def _packed_and_loaded(version: Version, upload: Path, lease: Lease[Version]) ->
     if version.as_found and digest != version.sha256:
         raise VersionRejected(Sentence("rejected.not_canonical"), read)
     lease.renew(step=Version.LOADING)
-    loaded: dict[str, Any] = _storable(validation.run(archive, beat=lease.keep))
+    loaded: dict[str, Any] = all_storable(validation.run(archive, beat=lease.keep))
     report = loaded | {"archive": read["archive"]}
     if not loaded["ok"]:
         raise VersionRejected(reasons.of_error(loaded["error"]), report)
@@ -202,15 +203,6 @@ def _packed_and_loaded(version: Version, upload: Path, lease: Lease[Version]) ->
     for name, value in facts.items():
         setattr(version, name, value)
     return archive
-
-
-def _storable(value: Any) -> Any:
-    """The report without NUL and lone surrogates: neither pages nor PostgreSQL can store them."""
-    if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
-    if isinstance(value, Mapping):
-        return {_storable(key): _storable(item) for key, item in value.items()}
-    return [_storable(item) for item in value] if isinstance(value, list) else value
 
 
 def _fetch(version: Version, key: str, path: Path, beat: Callable[[], None]) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 from django.conf import settings
 
 from core.sentences import Sentence, phrase
+from core.storable import storable
 from core.version import VERSION
 from notices import addresses
 from notices.addresses import Address, AddressRefused, Target, Unresolved
@@ -112,7 +113,7 @@ def _exchange(
         finally:
             connection.close()
     # PostgreSQL stores no NUL in a text.
-    return response.status, data.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return response.status, storable(data.decode(errors="replace"))
 
 
 class _Connection(http.client.HTTPConnection):

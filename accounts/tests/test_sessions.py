@@ -5,14 +5,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts import services
 from accounts.sessions import SessionStore
 from accounts.tests.conftest import PASSWORD
+from core.tests import nul
 
 NEW_PASSWORD = "brand new long password"
 JOINED = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}  # the form wants it
@@ -89,3 +92,12 @@ def test_a_session_that_was_forged_holds_nothing(sessions: list[Client]) -> None
     assert SessionStore(key).load() == {}
     assert SessionStore("no-such-session-there-is").load() == {}
     assert [_logged_in(client) for client in sessions] == [False, True]
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/models"])
+def test_a_cookie_that_no_database_stores_is_no_session(db: None, path: str) -> None:
+    """PostgreSQL refuses a text with NUL."""
+    cookie = f'{settings.SESSION_COOKIE_NAME}="abcdefghij\\000"'
+    with connection.execute_wrapper(nul.refuse):
+        answer = Client().get(path, headers={"Cookie": cookie})
+    assert answer.status_code in (302, 401)

@@ -2,9 +2,15 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+import mme_client
 from client.tests.conftest import Ran
-from client.tests.fake_portal import EXAMPLES, FakePortal, Says, problem
+from client.tests.fake_portal import EXAMPLES, FakePortal, Request, Says, problem
+from mme_client import errors, resuming
+from mme_client.transport import Transport
 
 Mme = Callable[..., Ran]
 LIST = EXAMPLES["uploads_list"]["200"]
@@ -35,3 +41,51 @@ def test_one_is_cancelled(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [problem("not-found", 404)]
     assert mme("uploads", "cancel", "gone").code == 3
     assert mme("uploads", "cancel").code == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("unavailable", 503),
+        ("no-space", 507),
+        ("aws-failed", 502),
+        ("too-many-requests", 429),
+        ("token-expired", 401),
+    ],
+)
+def test_what_passes_forgets_no_unfinished_upload(
+    fake: FakePortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, status: int
+) -> None:
+    """The next push goes on where this one was refused."""
+    monkeypatch.setattr(resuming, "FIRST_BYTES", 1 << 20)
+    monkeypatch.setattr(resuming, "MOST_FAILURES", 2)
+    monkeypatch.setattr(Transport, "pause", lambda *_: None)
+    archive, kept = tmp_path / "digits_v1.tar.gz", tmp_path / "kept"
+    archive.write_bytes(bytes(3 << 20))
+    begun = {"id": "u1", "offset": 0, "made": None, "problem": None}
+    patched: list[Request] = []
+
+    def says(request: Request) -> Says:
+        if request.method == "POST":
+            return Says(201, begun)
+        if request.method == "PATCH":
+            patched.append(request)
+            if len(patched) == 1:
+                return Says(204, headers={"Upload-Offset": str(1 << 20)})
+        return problem(code, status)
+
+    fake.answers = [says]
+    with pytest.raises(errors.ProblemError) as raised:
+        mme_client.Portal(fake.url, "t").models.push(archive, kept=kept)
+    assert raised.value.code == code
+    assert "/uploads/u1" in kept.read_text()
+
+
+def test_an_upload_that_is_refused_for_good_is_forgotten(fake: FakePortal, tmp_path: Path) -> None:
+    archive, kept = tmp_path / "digits_v1.tar.gz", tmp_path / "kept"
+    archive.write_bytes(bytes(3 << 20))
+    begun = {"id": "u1", "offset": 0, "made": None, "problem": None}
+    fake.answers = [Says(201, begun), problem("conflict", 409)]
+    with pytest.raises(errors.ProblemError):
+        mme_client.Portal(fake.url, "t").models.push(archive, kept=kept)
+    assert "/uploads/u1" not in kept.read_text()

@@ -43,6 +43,7 @@ from core.api.problems import Problem
 from core.api.schema import ProblemOut
 from core.body_limits import BodyLimit
 from core.permissions import not_permitted
+from core.storable import has_nul
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -292,6 +293,8 @@ def check(request: HttpRequest, rules: Rules, known: frozenset[str]) -> None:
         said = _("There is no such parameter. This address takes: %(known)s.")
         names = ", ".join(sorted(known)) or _("none")
         raise Problem("invalid", errors={key: [said % {"known": names}] for key in unknown})
+    if has_nul(request.path_info):
+        raise Problem("not-found")
 
 
 def check_caller(request: HttpRequest, rules: Rules, *, counted: bool = True) -> None:

@@ -4,8 +4,10 @@ from typing import Any
 
 from django.db.models import TextChoices
 from ninja import Schema as NinjasSchema
-from pydantic import ConfigDict, Field
-from pydantic_core import CoreSchema, core_schema
+from pydantic import ConfigDict, Field, field_validator
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from core.storable import has_nul
 
 
 class OneOf:
@@ -27,13 +29,25 @@ class Schema(NinjasSchema):
     """What an operation answers; made of a row, its attributes, or a dict."""
 
 
-class Input(NinjasSchema):
+class _Given(NinjasSchema):
+    """What a caller gives."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _without_nul(cls, value: Any) -> Any:
+        """Refuse NUL, which PostgreSQL stores in no text."""
+        if has_nul(value):
+            raise PydanticCustomError("nul_character", "NUL")
+        return value
+
+
+class Input(_Given):
     """The body that an operation takes. A field that it does not have is refused by name."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
-class Parameters(NinjasSchema):
+class Parameters(_Given):
     """The query parameters of an operation: ``query: ninja.Query[MyParameters]``.
 
     Parameters that it does not have are refused by core/api/operations.py, as ninja ignores them.

@@ -12,6 +12,7 @@ _SENTENCES = {
     "missing": _("It is missing."),
     "extra_forbidden": _("There is no such field."),
     "string_type": _("It must be a text."),
+    "nul_character": _("It may hold no NUL character."),
     "string_too_short": _("It needs at least %(min_length)s characters."),
     "string_too_long": _("It may have at most %(max_length)s characters."),
     "string_pattern_mismatch": _("It does not have the form %(pattern)s."),

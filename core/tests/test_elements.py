@@ -209,6 +209,8 @@ def test_a_message_of_others_has_no_button() -> None:
         ("//example.com/", "/"),
         ("javascript:alert(1)", "/"),
         ("http://testserver/models/", "http://testserver/models/"),
+        ("word", "/"),
+        ("a\0b", "/"),
     ],
 )
 def test_a_form_leads_back_to_the_portal_alone(wanted: str, led_to: str) -> None:

@@ -22,11 +22,18 @@ def test_the_notebooks_form():
     assert len(found) == 5
 
 
+def test_a_label_is_what_every_database_stores():
+    body = b'{"predictions": [{"label": "\\ud800 c\\u0000at", "probability": 0.9}]}'
+    assert answers.predictions(body)[0]["label"] == "? c\N{REPLACEMENT CHARACTER}at"
+
+
 NAN = b'{"predictions": [{"label": "cat", "probability": NaN}]}'
+HUGE = NAN.replace(b"NaN", b"1" + b"0" * 400)
+DEEP = b"[" * 200_000
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"7", b'{"a": 1}', b'["x"]', b'[{"label": 1}]', NAN]
+    "body", [b"", b"<html>", b"7", b'{"a": 1}', b'["x"]', b'[{"label": 1}]', NAN, HUGE, DEEP]
 )
 def test_anything_else_is_told(body):
     with pytest.raises(answers.UnreadableAnswer, match="not with labels and probabilities"):

@@ -99,3 +99,18 @@ def test_a_file_that_never_rests_is_written_anew_with_what_is_under_way(
         assert _dead(tmp_path) == []  # the new file has its lock, too
     _as_after_a_kill(made)
     assert _dead(tmp_path)[0][0] == {"uid": "long"}
+
+
+def test_a_thread_that_goes_on_after_the_end_writes_into_no_other_file(tmp_path: Path) -> None:
+    """The next file that is opened gets the number that the journal had."""
+    made = Journal(tmp_path / "journal")
+    made.write("a", {"text": "x" * journal.EMPTIED_ABOVE})
+    made.close()
+    other = tmp_path / "other"
+    file = os.open(other, os.O_CREAT | os.O_RDWR)
+    os.write(file, b"of somebody else")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        made.write("b", {"state": "done"})
+    made.forget(["a", "b"])
+    os.close(file)
+    assert other.read_bytes() == b"of somebody else"

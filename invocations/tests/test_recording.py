@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,17 +20,19 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, connections
 from django.test import Client
 from django.utils import timezone
+from PIL import Image
 
 from core import remembered
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
-from invocations import pictures_kept, recording, runtime, services
+from invocations import journal, pictures_kept, recording, runtime, services, under_way
 from invocations.inserting import insert
 from invocations.models import Invocation, Picture
 from invocations.payload import Payload
 from invocations.recording import Recorded, Recorder
 from invocations.tests.conftest import Objects
 from invocations.tests.test_invocations_api import CALLS, LIST, Model, png
+from invocations.tests.test_invoke_threads import wait_until
 from models_catalog import aliases
 from models_catalog.models import Version
 from tests.bearer import secret_of
@@ -361,7 +364,7 @@ def test_a_picture_that_the_store_does_not_take_is_not_kept_and_its_call_is(
 def test_a_picture_that_is_sent_again_keeps_what_was_made_of_it(db: None) -> None:
     def sent(name: str, at: datetime, **made: Any) -> None:
         told = {"sha256": "a" * 64, "content_type": "image/png", "data": b"1"}
-        pictures_kept.keep_all([Picture(name=name, used_at=at, **told, **made)])
+        pictures_kept.keep_all([Picture(name=name, used_at=at, **told, **made)], {})
 
     later = NOW + timedelta(seconds=1)
     sent("one.png", NOW, thumbnail=b"small", preview=b"large")
@@ -439,3 +442,129 @@ def test_a_row_that_is_inserted_with_others_is_as_django_writes_it(
         assert first == second
     with pytest.raises(IntegrityError):
         insert([ours])
+
+
+def _coloured(colour: str) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(data, "PNG")
+    return data.getvalue()
+
+
+def _of_nobody(serving: Endpoint, version: Version) -> Recorded:
+    """A call that the database refuses: who made it was deleted meanwhile."""
+    gone = User.objects.create_user("gone")
+    made = Recorded(
+        Invocation(
+            endpoint=serving, version=version, target_model="x", created_by=gone,
+            created_at=timezone.now(), asked="", asked_variant="",
+        )
+    )  # fmt: skip
+    made.begin()
+    User.objects.filter(pk=gone.pk).delete()
+    return made
+
+
+def test_a_call_that_the_database_refuses_costs_no_other_its_row_or_picture(
+    ask: Callable[..., Any],
+    writer: Recorder,
+    serving: Endpoint,
+    version: Version,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_write, writes = threading.Event(), recording._write_rows
+
+    def wait(batch: list[Recorded]) -> None:
+        assert may_write.wait(20)
+        writes(batch)
+
+    monkeypatch.setattr(recording, "_write_rows", wait)
+    uids = {json.loads(ask(body=_coloured(one)).content)["id"] for one in ("red", "green", "blue")}
+    refused = _of_nobody(serving, version)
+    refused.finish(state="done")
+    refused.row.created_by_id = 0  # not even without its person
+    writer.hand_over(refused)
+    may_write.set()
+    writer.settle()
+    assert set(Invocation.objects.values_list("uid", flat=True)) >= uids
+    assert Picture.objects.count() == 3
+
+
+def test_a_call_that_the_database_refuses_costs_no_other_its_lease(
+    serving: Endpoint, version: Version
+) -> None:
+    refused, other = _of_nobody(serving, version), Recorded(
+        Invocation(
+            endpoint=serving, version=version, target_model="x", created_at=timezone.now(),
+            asked="", asked_variant="",
+        )
+    )  # fmt: skip
+    refused.row.created_by_id = 0
+    other.write_now()
+    Invocation.objects.update(leased_until=timezone.now())
+    before = Invocation.objects.get(uid=other.uid).leased_until
+    beats = under_way.UnderWay(every_s=0.02)
+    for call in (refused, other):
+        beats.add(call)
+    try:
+        wait_until(lambda: Invocation.objects.get(uid=other.uid).leased_until > before)
+    finally:
+        for call in (refused, other):
+            beats.discard(call)
+        wait_until(lambda: not beats._beating)
+
+
+def test_a_line_that_becomes_no_row_stops_no_replay(
+    serving: Endpoint, version: Version, settings: Any, tmp_path: Path
+) -> None:
+    """An end without its beginning: the process was killed while it wrote the first line."""
+    settings.JOURNAL_DIR = str(tmp_path / "of the dead")
+    made = journal.Journal(Path(settings.JOURNAL_DIR))
+    made.write("e" * 32, {"state": "done", "error": ""})
+    good = Recorded(
+        Invocation(
+            endpoint=serving, version=version, target_model="x", created_at=timezone.now(),
+            asked="", asked_variant="",
+        )
+    )  # fmt: skip
+    begins = good._columns(recording._BEGINS)
+    made.write(good.uid, begins | {"created_at": good.row.created_at.isoformat()})
+    os.close(made._file)
+    services.sweep()
+    assert Invocation.objects.get().uid == good.uid
+    assert list(Path(settings.JOURNAL_DIR).iterdir()) == []
+
+
+def test_the_thread_goes_on_where_the_journal_cannot_be_written_anew(
+    ask: Callable[..., Any], writer: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "EMPTIED_ABOVE", 100)
+    monkeypatch.setattr(journal, "ANEW_ABOVE", 1000)
+    writer.note("f" * 32, {"state": "running"})  # a call under way, whose line is kept
+    assert writer._journal is not None
+    shutil.rmtree(writer._journal.path.parent)  # or the disk is full
+    for _ in range(6):
+        assert ask(body=png()).status_code == 200
+        writer.settle()
+    assert Invocation.objects.count() == 6
+
+
+def test_a_picture_that_is_forgotten_while_the_store_takes_it_is_not_kept(
+    ask: Callable[..., Any], objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storing, upload, forgotten = pictures_kept.Storing(), objects.upload, threading.Event()
+
+    def slowly(**given: Any) -> None:
+        assert forgotten.wait(20)
+        upload(**given)
+
+    monkeypatch.setattr(pictures_kept, "storing", lambda: storing)
+    monkeypatch.setattr(objects, "upload", slowly)
+    uid = json.loads(ask(body=_large()).content)["id"]
+    assert ask("DELETE", f"{LIST}/{uid}/picture").status_code == 200
+    forgotten.set()
+    wait_until(lambda: not storing._unwritten)
+    assert not Picture.objects.exists()
+    assert not objects.kept
+    ask(body=_large())  # sent once more, it is kept
+    wait_until(lambda: Picture.objects.exists())
+    assert len(objects.kept) == 1

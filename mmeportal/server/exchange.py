@@ -99,8 +99,13 @@ class Inbox(wasyncore.dispatcher):  # type: ignore[misc]
         super().__init__(inbox, map=server._map)
 
     def readable(self) -> bool:
-        """Whether there is room for a further connection."""
-        return bool(len(self._server._map) < self._server.adj.connection_limit)
+        """Whether there is room for a further connection.
+
+        None for a process that ends: what it took then it would close as idle, unread. The one that
+        takes its place has the same inbox.
+        """
+        has_room = len(self._server._map) < self._server.adj.connection_limit
+        return bool(has_room) and not self._server.ending
 
     def writable(self) -> bool:
         """Nothing is sent here."""

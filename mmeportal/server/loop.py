@@ -79,8 +79,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             bind_socket=False,
             sockinfo=info,
         )
-        if exchange is not None:
-            Inbox(self, exchange.inbox(index))
+        self._inbox = None if exchange is None else Inbox(self, exchange.inbox(index))
 
     def welcome(self, connection: socket.socket, address: Any) -> None:
         """Serve a connection that another process has accepted."""
@@ -144,6 +143,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             self.handle_accept()
             if len(self.active_channels) == before:
                 break
+        if self._inbox is not None:
+            self._inbox.handle_read()
         self.del_channel()
         self.socket.close()
         deadline = time.monotonic() + GRACE_S

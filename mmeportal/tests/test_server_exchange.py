@@ -270,3 +270,25 @@ def test_the_server_ends_at_once_while_threads_wait(tmp_path: Path) -> None:
         assert ended(process) == 0
         assert time.monotonic() - began < 4  # unfinished connections are waited for for 5 s
     assert "did not end in time" not in server.log(), server.log()
+
+
+def test_no_call_is_lost_while_the_process_for_calls_is_replaced(tmp_path: Path) -> None:
+    """The one that ends waits for a call that has begun, and takes no further ones."""
+    server = WithCalls(tmp_path)
+    with server.running():
+        wait_until(lambda: len(server.processes()) == 2)
+        others, calls = server.processes()
+        with server.connect() as begun:
+            begun.sendall(f"POST {CALL} HTTP/1.1\r\nHost: 127.0.0.1\r\n".encode())
+            begun.sendall(b"Content-Length: 2\r\n\r\n{")
+            _taken_from(others, begun)
+            assert server.process is not None
+            server.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: others not in server.processes())
+            for _ in range(60):
+                client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+                assert asks(client, "POST", CALL) == 401
+                client.close()
+            assert os.path.exists(f"/proc/{calls}"), "it still waits"
+            begun.sendall(b"}")
+            assert begun.recv(12) == b"HTTP/1.1 401"

@@ -98,6 +98,10 @@ class Site:
             self._forget()  # what is kept may be what was taken back
         return answer, written + self.sent
 
+    def answers_faults(self) -> None:
+        """Answer a view's error with 500, as the web server does; else it is the test's error."""
+        self._client.raise_request_exception = False
+
     def watch(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
         """Note a statement that writes; after it, whoever asks is read anew."""
         if not reads(sql):

@@ -188,3 +188,6 @@ _.VIEWERS_SEE_ALL_CALLS
 
 # Django's sessions read it (accounts/sessions.py)
 _._session_key
+
+# pydantic calls it for each field (core/api/schema.py)
+_._without_nul

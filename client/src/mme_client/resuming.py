@@ -38,6 +38,8 @@ _GOES_ON = {
     "no-space",
 }  # fmt: skip
 _GONE = {"not-found", "upload-expired"}
+#: Refusals that say nothing of the upload but of who asks: with another token it goes on.
+_OF_WHO_ASKS = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class NotOffered(errors.MmeError):
@@ -98,7 +100,8 @@ def send(
         try:
             made = upload.finish()
         except errors.ProblemError as problem:
-            if kept is not None:
+            goes_on = problem.code in _GOES_ON or problem.status in _OF_WHO_ASKS
+            if kept is not None and not goes_on:
                 kept.put(key, "")
             if problem.code not in _GONE:
                 raise
@@ -176,8 +179,9 @@ class _Upload:
             try:
                 found: dict[str, Any] = self._transport.call("GET", self.address).document()
                 return found
-            except errors.Unreachable as error:
-                if failures + 1 == MOST_FAILURES:
+            except (errors.Unreachable, errors.ProblemError) as error:
+                passes = not isinstance(error, errors.ProblemError) or error.code in _GOES_ON
+                if not passes or failures + 1 == MOST_FAILURES:
                     raise
                 self._transport.pause(0.5 * 2**failures, error)
         raise errors.Unreachable(f"{self._transport.url} does not answer.")
