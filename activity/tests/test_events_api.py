@@ -114,7 +114,6 @@ def test_who_may_not_see_users_gets_no_events_about_them(
         ("person=operator-user", ["dog"]),
         ("person=~portal", ["fish", "cat"]),
         ("person=nobody", []),
-        ("person=a%00b", []),
         ("kind=model&subject=dog", ["dog"]),
         ("subject=do", []),
         ("kind=endpoint", []),
@@ -138,6 +137,8 @@ def test_filters(
     ("query", "field"),
     [
         ("kind=planet", "kind"),
+        ("person=a%00b", "person"),
+        ("request=%00", "request"),
         ("level=loud", "level"),
         ("since=yesterday", "since"),
         ("since=2026-03-02T20:00:00", "since"),
@@ -249,4 +250,3 @@ def test_of_one_request(ask_as: Callable[[str], Ask]) -> None:
     _event("other")
     assert _names(ask("request=r-1")) == ["mine"]
     assert _names(ask("request=r-2")) == []
-    assert _names(ask("request=%00")) == []
