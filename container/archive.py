@@ -458,8 +458,8 @@ class _Tar:
             return self._unsound(why)
         return ArtifactError(
             "not_tar",
-            "The archive is gzip, but what is inside is not a tar archive: pack it with "
-            "`tar -C FOLDER -czf NAME.tar.gz .`.",
+            "The archive is gzip, but what is inside is not a tar archive. Use "
+            "`tar -C FOLDER -czf NAME.tar.gz .` to pack it.",
         )
 
     def _unsound(self, why: str) -> ArtifactError:
@@ -635,7 +635,7 @@ def _read(
         if magic != b"\x1f\x8b":
             raise ArtifactError(
                 "not_gzip",
-                "The archive is not gzip: pack it with `tar -C FOLDER -czf NAME.tar.gz .`.",
+                "The archive is not gzip. Use `tar -C FOLDER -czf NAME.tar.gz .` to pack it.",
             )
         file.seek(0)
         tar = _Tar(_Unpacked(file, max_bytes + _SLACK_BYTES, max_bytes))

@@ -670,6 +670,14 @@ class Endpoint(OldStatus, Leased):
         return Running.of(variants.with_types(seen, said.parts))
 
     @property
+    def shown_size(self) -> "Running":
+        """What pages show of its size: what runs, or what was requested while it comes up.
+
+        SageMaker counts no instance until the endpoint is in service.
+        """
+        return self.requested if self.state == self.State.CREATING else self.running
+
+    @property
     def changed_outside(self) -> bool:
         """Whether what runs is not what was asked for here, in number, type or config."""
         if self.gone_at is not None or not self.config_in_use:

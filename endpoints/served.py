@@ -19,6 +19,8 @@ def endpoints_of(version: Version) -> Iterator[Use]:
     rows = Endpoint.objects.filter(bucket=version.bucket, prefix=version.prefix)
     for endpoint in rows.filter(gone_at=None).order_by(*by_name("name")):
         said = _("The endpoint %(name)s serves it (%(state)s).")
+        if endpoint.paused:
+            said = _("The endpoint %(name)s serves it when it has resumed (%(state)s).")
         said %= {"name": endpoint.name, "state": endpoint.get_state_display()}
         yield Use("endpoint", endpoint.name, said, endpoint.get_absolute_url())
 

@@ -99,6 +99,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.token_auth.TokenMiddleware",
     "core.middleware.ReaderMiddleware",
+    "mmeportal.form_alone.FormAloneMiddleware",
     "accounts.preferences.PreferencesMiddleware",
     "core.login_required.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",

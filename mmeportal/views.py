@@ -90,7 +90,7 @@ def problem(request: HttpRequest, code: str) -> HttpResponse:
     kind = CODES.get(code)
     if kind is None:
         raise Http404
-    context = {"code": code, "kind": kind, "frame": _frame(request)}
+    context = {"code": code, "kind": kind, "frame": frame(request)}
     return render(request, "mmeportal/problem.html", context)
 
 
@@ -99,7 +99,7 @@ def problem(request: HttpRequest, code: str) -> HttpResponse:
 def problem_list(request: HttpRequest) -> HttpResponse:
     """Every kind of problem that the API answers with."""
     kinds = sorted(CODES.items(), key=lambda one: (one[1].status, one[0]))
-    context = {"kinds": kinds, "frame": _frame(request)}
+    context = {"kinds": kinds, "frame": frame(request)}
     return render(request, "mmeportal/problems.html", context)
 
 
@@ -123,7 +123,7 @@ def denied(request: HttpRequest, exception: Exception | None = None) -> HttpResp
         request.method,
         _line(request.path),
     )
-    context = {"reason": str(exception) if exception else "", "frame": _frame(request)}
+    context = {"reason": str(exception) if exception else "", "frame": frame(request)}
     answer = render(request, "403.html", context, status=403)
     answer._has_been_logged = True  # type: ignore[attr-defined]  # Django adds a traceback
     return answer
@@ -138,13 +138,13 @@ def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
         return login_required.unauthorized(request)
     before = request.headers.get("Referer", "")
     ours = url_has_allowed_host_and_scheme(before, {request.get_host()}, request.is_secure())
-    context = {"back": before if ours else "/", "frame": _frame(request)}
+    context = {"back": before if ours else "/", "frame": frame(request)}
     return render(request, "403_csrf.html", context, status=403)
 
 
 def missing(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Status 404; without a log-in it shows nothing of the portal, such as the store's name."""
-    return render(request, "404.html", {"frame": _frame(request)}, status=404)
+    return render(request, "404.html", {"frame": frame(request)}, status=404)
 
 
 def malformed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -160,7 +160,8 @@ def malformed(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return HttpResponse(render_to_string("400.html", context), status=400)
 
 
-def _frame(request: HttpRequest) -> str:
+def frame(request: HttpRequest) -> str:
+    """The frame of a page that also somebody without a log-in may see."""
     user = getattr(request, "user", None)
     return "base.html" if user is not None and user.is_authenticated else "gate.html"
 

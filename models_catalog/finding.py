@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from django.db.models import Case, Q, When
+from django.db.models import Case, OuterRef, Q, Subquery, When
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -39,21 +39,38 @@ def models(user: Any, query: str) -> list[Hit]:
 
 
 def versions(user: Any, query: str) -> list[Hit]:
-    """Versions by "name v3", by a part of their note, or by the beginning of a checksum."""
+    """Versions by "name v3", by a part of their note, or by the beginning of a checksum.
+
+    First the newest that is ready, of each model whose name begins so: its note may say nothing.
+    """
     if not query or not user.has_perm(MAY_LOOK):
         return []
     match = _VERSION.fullmatch(query)
+    newest: list[int] = []
     if match:
         found = Version.objects.filter(model__name__icontains=match[1], number=int(match[2]))
     else:
         found = Version.objects.filter(note__icontains=query)
         found |= Version.objects.with_checksum(query)
+        newest = _newest_of_models(query)
+        found |= Version.objects.filter(pk__in=newest)
+    first = Case(When(pk__in=newest, then=0), default=1)
     return [
         Hit(_titled(version), version.get_absolute_url(), "file", _("Version"))
         for version in found.defer("report")
         .select_related("model")
-        .order_by("-pk")[:MOST_OF_A_SOURCE]
+        .order_by(first, "-pk")[:MOST_OF_A_SOURCE]
     ]
+
+
+def _newest_of_models(query: str) -> list[int]:
+    """The newest version that is ready, of the first models whose name begins so."""
+    ready = Version.objects.filter(state=Version.State.READY, retired_at=None, model=OuterRef("pk"))
+    named = RegisteredModel.objects.filter(name__istartswith=query)
+    newest = Subquery(ready.order_by("-number").values("pk")[:1])
+    found = named.annotate(newest=newest).exclude(newest=None)
+    first = found.order_by(*by_name("name", stored="name_key"))[:MOST_OF_A_SOURCE]
+    return list(first.values_list("newest", flat=True))
 
 
 def stores(user: Any, query: str) -> list[Hit]:

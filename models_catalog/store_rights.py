@@ -70,6 +70,7 @@ _TRIED = {
     StorePlace.ORIGINALS: (Right.PUT, Right.GET, Right.DELETE),
     StorePlace.ALIASES: (Right.PUT, Right.GET, Right.DELETE),
 }
+_NO_BUCKET = phrase("It was not tried, as there is no such bucket.")
 #: Without these nothing can be uploaded, validated and published there.
 _NEEDED = {
     StorePlace.STORE: (Right.LIST, Right.PUT, Right.GET, Right.COPY, Right.MULTIPART),
@@ -123,6 +124,13 @@ def known(store: Store) -> list[RightFound]:
 def lacking(found: list[RightFound]) -> list[RightFound]:
     """Those that are refused, and that the portal cannot do without."""
     return [one for one in found if one.needed and one.refused]
+
+
+def without_bucket(found: list[RightFound]) -> Sentence | None:
+    """What was said where there is no bucket; None: there is one."""
+    if not any(one.said == _NO_BUCKET for one in found):
+        return None
+    return lacking(found)[0].said
 
 
 def is_probe(key: str) -> bool:
@@ -205,7 +213,7 @@ class _Trial:
         """Where there is no bucket each other call would say the same."""
         if error.code != "NoSuchBucket":
             return None
-        self._unreachable = phrase("It was not tried, as there is no such bucket.")
+        self._unreachable = _NO_BUCKET
         return errors.NotFound(
             phrase(
                 "There is no bucket %(bucket)s, or it is in another partition. Create it, or name "

@@ -50,6 +50,9 @@ class StoreRefused(Exception):
             "The store was not added: the portal may not do there what it needs. Give its role the "
             "rights that are refused (docs/aws.md), then add the store again."
         )
+        missing = store_rights.without_bucket(found)
+        if missing is not None:
+            said = _("The store was not added. %(why)s") % {"why": missing}
         super().__init__(said)
         self.store = store
         self.found = found

@@ -191,6 +191,11 @@ def test_an_admins_day_in_the_browser(page: Page, stack: Stack) -> None:
     for said in ("CreateModel", "CreateEndpointConfig", "CreateEndpoint", "USD an hour"):
         expect(plan).to_contain_text(said)
     assert nothing_left(stack, name)
+    changed = plan.locator("[data-changed]")
+    page.get_by_label("Weight of the first variant").fill("8")
+    expect(changed).to_contain_text("The form was changed after this plan was made.")
+    page.get_by_label("Weight of the first variant").fill("9")
+    expect(changed).to_be_hidden()
 
     # Create it as planned; programs call it from then on.
     page.get_by_role("button", name="Create", exact=True).click()

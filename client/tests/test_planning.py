@@ -273,3 +273,14 @@ def test_what_to_know_of_quotas_is_told_without_a_plan(
     assert ran.code == 0, ran.err
     assert said in ran.err
     assert said not in ran.out
+
+
+@pytest.mark.parametrize("option", ["--env", "--tag"])
+def test_a_new_endpoint_takes_no_name_without_its_value(
+    mme: Mme, fake: FakePortal, option: str
+) -> None:
+    ran = mme("deploy", "demo", option, "OMP_NUM_THREADS")
+
+    assert ran.code == 2
+    assert "Give it as NAME=VALUE: OMP_NUM_THREADS" in ran.err
+    assert not fake.requests

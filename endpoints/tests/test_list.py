@@ -206,6 +206,22 @@ def test_a_look_at_one_that_waits_after_errors_is_not_hurried(
     assert not Endpoint.objects.due().exists()
 
 
+def test_the_size_of_one_that_comes_up_is_what_was_requested_and_a_paused_one_has_none(
+    client_of: Any, db: None
+) -> None:
+    _made("up", state=Endpoint.State.CREATING, instance_count=2, running_count=0)
+    _made("off", state=Endpoint.State.PAUSED, to_pause=True, instance_count=3, running_count=3)
+    client = client_of("viewer")
+    for path in ("/endpoints/", "/"):
+        page = " ".join(client.get(path).content.decode().split())
+        assert "2 × ml.m5.large" in page.replace("\xa0", " "), path
+        assert ">nothing now</span>" in page, path
+    for name, said in (("up", "2 × ml.m5.large"), ("off", "3 × ml.m5.large when it resumes")):
+        path = Endpoint.objects.get(name=name).get_absolute_url()
+        page = " ".join(client.get(path).content.decode().split()).replace("\xa0", " ")
+        assert said in page
+
+
 def test_what_runs_has_a_cost_and_all_together_a_total(
     some: dict[str, Endpoint], client_of: Any
 ) -> None:

@@ -116,11 +116,13 @@ def test_a_bucket_that_is_not_there_is_refused_and_one_that_does_not_answer_is_u
 ) -> None:
     with pytest.raises(stores.StoreRefused) as refused:
         _add(admin, "no-such-bucket-of-anybody")
+    why = "There is no bucket no-such-bucket-of-anybody, "
+    assert str(refused.value).startswith(f"The store was not added. {why}")
     found = refused.value.found
     assert found[0].outcome == RightOutcome.REFUSED
     assert {one.outcome for one in found[1:]} == {RightOutcome.UNKNOWN}
     (said,) = refused.value.errors  # once, and nothing of the setting for the default store
-    assert said.startswith("Store, List: There is no bucket no-such-bucket-of-anybody, ")
+    assert said.startswith(f"Store, List: {why}")
 
     def slow(**_given: Any) -> Any:
         raise ClientError({"Error": {"Code": "SlowDown", "Message": "later"}}, "ListObjectsV2")

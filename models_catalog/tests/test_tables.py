@@ -102,6 +102,10 @@ def test_the_search_of_the_site_knows_models_and_versions(
         viewer, "digits v2")}  # fmt: skip
     assert [label.partition(" ·")[0] for label in found["Version"]] == ["digits v2"]
     assert str(search(viewer, "digi")[0].hits[0].label) == "digits"
+    Version.objects.filter(number=3).update(note="")
+    Version.objects.filter(number=1).update(note="These are digits")
+    (versions,) = [one.hits for one in search(viewer, "digits") if str(one.kind) == "Version"]
+    assert [str(hit.label).partition(" ·")[0] for hit in versions] == ["digits v3", "digits v1"]
     assert not search(User.objects.create_user("nobody"), "digits")
 
 

@@ -364,3 +364,13 @@ for (const form of document.querySelectorAll("form[data-weights]")) {
   follow();
   slider.hidden = false;
 }
+
+// --- a plan below a form says so when the form asks for something else than it was made for
+const changed = document.querySelector("#plan [data-changed]");
+const plannedForm = document.querySelector("form:has(button[name=plan])");
+if (changed && plannedForm) {
+  const asked = () => new URLSearchParams(new FormData(plannedForm)).toString();
+  const planned = asked();
+  const look = () => { changed.hidden = asked() === planned; };
+  for (const kind of ["input", "change"]) plannedForm.addEventListener(kind, look);
+}

@@ -46,6 +46,18 @@ function sentence(key, parts) {
   return words[key].split(/(\{\w+\})/).map((text) => parts[text.slice(1, -1)] ?? text);
 }
 
+// A reason, with what stands between backticks as code, as on the other pages.
+function withCode(text) {
+  const parts = document.createElement("span");
+  parts.append(...text.split(/`([^`]+)`/).map((part, n) => {
+    if (n % 2 === 0) return part;
+    const code = document.createElement("code");
+    code.textContent = part;
+    return code;
+  }));
+  return parts;
+}
+
 function versionLink({ model, number }) {
   const page = form.dataset.page.replace("NAME", encodeURIComponent(model)).replace(/0(?=\/$)/, number);
   return link(`${model} v${number}`, page);
@@ -410,7 +422,7 @@ class Line {
       this.parts.twin.replaceChildren(...sentence(key, { name: versionLink(twin) }));
       this.parts.twin.hidden = false;
     }
-    if (state === "rejected") this.show("rejected", sentence("rejected", { name, reason: version.reason }));
+    if (state === "rejected") this.show("rejected", sentence("rejected", { name, reason: withCode(version.reason) }));
     else if (state === "ready") this.show("ready", sentence("ready", { name }));
     else if (state === "checking" && version.step) this.show("checking", [name, `: ${version.step}`]);
     else if (state === "uploaded" || state === "checking") this.show(state, sentence("stored", { name }));

@@ -41,8 +41,42 @@ def _headed(text: str) -> str:
     return "\n".join(lines)
 
 
+#: A value in the help, by what Typer calls its type in Python.
+_TYPES = re.compile(r" <(?P<number>(int|float)( range)?)>| <(?P<text>str)>")
+
+
+def _plain(parameter: Any) -> Any:
+    """A parameter as the documents write it: NAME, [MODEL], --top N; Typer has Python types."""
+    record, pieces = parameter.get_help_record, parameter.get_usage_pieces
+
+    def help_record(ctx: Any) -> tuple[str, str] | None:
+        found = record(ctx)
+        if found is None:
+            return None
+        name, said = found
+        if parameter.param_type_name == "argument":
+            return name.partition(" <")[0], said
+        return _TYPES.sub(lambda one: " N" if one["number"] else " TEXT", name), said
+
+    def usage_pieces(ctx: Any) -> list[str]:
+        if parameter.param_type_name != "argument":
+            return list(pieces(ctx))
+        name = parameter.metavar or parameter.name.upper()
+        if not parameter.required and not name.startswith("["):
+            name = f"[{name}]"
+        more = parameter.nargs != 1 and "..." not in name
+        return [f"{name}..." if more else name]
+
+    parameter.get_help_record, parameter.get_usage_pieces = help_record, usage_pieces
+    return parameter
+
+
 class Command(TyperCommand):
     """A command whose help is in the language of the locale."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.params = [_plain(one) for one in self.params]
 
     def get_help(self, ctx: Any) -> str:
         """The help."""
@@ -1074,7 +1108,7 @@ def deploy(
     options = choosing.options(
         cache=cache, env=env, startup_timeout=startup_timeout, download_timeout=download_timeout,
         volume=volume, subnet=subnet, security_group=security_group, kms_key=kms_key,
-        capture=capture, tag=tag,
+        capture=capture, tag=tag, is_new=True,
     )  # fmt: skip
     serving.deploy(
         name, instance_type=instance_type, instance_count=count, variants=variant or [],

@@ -57,7 +57,11 @@ def push(
             sha256 = sha256_of(path) if hashing is None else hashing.hexdigest()
             version = None if again else _known(portal, model, sha256, store)
             if version is not None:
-                terminal.note(_("These bytes are there already: {name}").format(name=version.name))
+                said = _("These bytes are there already: {name}. --again sends them all the same.")
+                terminal.note(said.format(name=version.name))
+                if note or metadata:
+                    said = _("Its note and metadata stay as they are: mme describe {name}")
+                    terminal.note(said.format(name=version.name))
             else:
                 version = _pushed(
                     portal, terminal, path, model, note, description, metadata, store, file_name,

@@ -25,8 +25,12 @@ def options(
     kms_key: str | None,
     capture: int | None,
     tag: Sequence[str] | None,
+    is_new: bool = False,
 ) -> dict[str, Any]:
-    """What was named, as the API takes it; 0 and an empty text are AWS's preset, so null."""
+    """What was named, as the API takes it; 0 and an empty text are AWS's preset, so null.
+
+    A new endpoint (``is_new``) has nothing that a name alone could take out.
+    """
     given: dict[str, Any] = {} if cache is None else {"model_cache": cache}
     numbers = {
         "startup_timeout_s": startup_timeout,
@@ -42,13 +46,16 @@ def options(
             given[name] = [one for one in ids if one]
     for name, pairs in (("environment", env), ("tags", tag)):
         if pairs:
-            given[name] = dict(map(_pair, pairs))
+            given[name] = dict(_pair(one, is_new=is_new) for one in pairs)
     return given
 
 
-def _pair(given: str) -> tuple[str, str | None]:
-    """NAME=VALUE, or a name alone, which takes it out."""
+def _pair(given: str, *, is_new: bool) -> tuple[str, str | None]:
+    """NAME=VALUE, or, of an endpoint that is there, a name alone, which takes it out."""
     name, equals, value = given.partition("=")
+    if is_new and not (name and equals):
+        said = _("Give it as NAME=VALUE: {given}")
+        raise WrongUse(said.format(given=given))
     if not name:
         said = _("Give it as NAME=VALUE, or NAME alone to take it out: {given}")
         raise WrongUse(said.format(given=given))

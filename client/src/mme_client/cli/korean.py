@@ -280,7 +280,12 @@ MESSAGES: dict[str, str] = {
     ),
     # --- archives.py ---
     "Say which model it is: --model NAME.": "모델을 지정하세요: --model NAME",
-    "These bytes are there already: {name}": "같은 바이트가 이미 있습니다: {name}",
+    "These bytes are there already: {name}. --again sends them all the same.": (
+        "같은 바이트가 이미 있습니다: {name}. 그래도 보내려면 --again을 사용하세요."
+    ),
+    "Its note and metadata stay as they are: mme describe {name}": (
+        "메모와 메타데이터는 바뀌지 않았습니다. 바꾸려면 mme describe {name} 명령을 사용하세요."
+    ),
     "The upload was cut off. Run the same command again: what arrived of a large file is kept "
     "for a day.": (
         "업로드가 중단되었습니다. 같은 명령을 다시 실행하세요. "
@@ -1279,6 +1284,7 @@ MESSAGES: dict[str, str] = {
     "For a model from S3, 60 to 3600; 0: AWS's preset.": (
         "S3에서 모델을 받는 제한 시간입니다. 60~3600이고, 0은 AWS의 기본값입니다."
     ),
+    "Give it as NAME=VALUE: {given}": "NAME=VALUE로 지정하세요: {given}",
     "Give it as NAME=VALUE, or NAME alone to take it out: {given}": (
         "NAME=VALUE로 지정하거나, 제거하려면 NAME만 지정하세요: {given}"
     ),

@@ -158,7 +158,10 @@ def say(text: str) -> None:
 
 def clean(text: str) -> str:
     """``text`` without what a terminal would obey: notes and names are written by others."""
-    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in text)
+    return "".join(
+        one if one.isprintable() or one in "\n\t" or unicodedata.category(one) == "Zs" else "\ufffd"
+        for one in text
+    )
 
 
 def columns(text: str) -> int:
