@@ -43,7 +43,7 @@ def _settings_of_portal(settings: Any) -> None:
 @pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.usefixtures("_settings_of_portal")
-@pytest.mark.timeout(0 if LONG else 600)
+@pytest.mark.timeout(0 if LONG else 1800)  # ten minutes where all is slow and busy
 @pytest.mark.parametrize(
     "first_seed",
     [pytest.param(seed, marks=pytest.mark.xdist_group(f"machine {seed}")) for seed in FIRST_SEEDS],
