@@ -23,6 +23,9 @@ from tests.test_page_policies import PASSWORD, _database_beside_playwright, _ope
 
 __all__ = ["_database_beside_playwright", "admin", "browser", "context", "crawl"]
 
+# Thousands of presses, and the processors may be busy.
+pytestmark = pytest.mark.timeout(900)
+
 #: Each page is walked through at these, in pixels.
 WIDTHS = (1280, 390)
 #: Presses of Tab after which a page counts as one without an end.
