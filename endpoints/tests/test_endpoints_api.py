@@ -133,7 +133,7 @@ def test_a_list_is_narrowed_by_state(api: Api, serving: Endpoint) -> None:
     [
         ({"name": "-demo"}, "name", "letters, digits and hyphens"),
         ({"name": "de mo"}, "name", "letters, digits and hyphens"),
-        ({"name": "a\0b"}, "name", "letters, digits and hyphens"),
+        ({"name": "a\0b"}, "name", "no NUL character"),
         ({"name": "x" * 54}, "name", "at most 53"),
         ({"name": ""}, "name", ""),
         ({}, "name", "missing"),
