@@ -6,6 +6,8 @@ from django.contrib.sessions.backends import db
 from django.db import connection
 from django.utils import timezone
 
+from core.storable import has_nul
+
 
 class SessionStore(db.SessionStore):
     """Django's own, which reads a session by a statement that stays the same.
@@ -15,7 +17,7 @@ class SessionStore(db.SessionStore):
 
     def load(self) -> dict[str, Any]:
         """What the session holds; nothing where there is none, or its time is over."""
-        if "\0" in (self.session_key or ""):  # a cookie may say so, and PostgreSQL has no such text
+        if has_nul(self.session_key):  # a cookie may say so, and PostgreSQL has no such text
             self._session_key = None
             return {}
         now = connection.ops.adapt_datetimefield_value(timezone.now())

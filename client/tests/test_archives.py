@@ -82,8 +82,11 @@ def test_bytes_that_are_there_are_named_and_not_sent(
     ran = mme("push", str(archive), url=fake.url, token="mme_x")
     assert ran.code == 0
     assert ran.out == "cat:1  ready\n"
-    assert "there already" in ran.err
+    assert "there already: cat:1. --again sends them all the same." in ran.err
+    assert "note" not in ran.err
     assert len(fake.requests) == 1
+    ran = mme("push", str(archive), "--note", "hi")
+    assert "Its note and metadata stay as they are: mme describe cat:1" in ran.err
     assert mme("push", str(archive), "--quiet").out == "cat:1\n"
 
     fake.answers = [listed(refused), UPLOADED]

@@ -1,6 +1,7 @@
 """Every sentence of ``mme`` is there in Korean, and no other."""
 
 import ast
+import re
 import string
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import mme_client
 from client.tests.conftest import Ran
-from mme_client.cli import words
+from mme_client.cli import terminal, words
 from mme_client.cli.korean import MESSAGES
 
 CLI = Path(mme_client.__file__).parent / "cli"
@@ -87,3 +88,15 @@ def test_the_locale_says_which_language(
     assert ran.code == 0, ran.err
     assert ("사용법:" in ran.out, "Usage:" in ran.out) == (korean, not korean)
     assert ("컨테이너의 응답을 그대로 출력합니다." in ran.out) == korean
+
+
+def test_the_help_names_arguments_as_the_documents_do(mme: Callable[..., Ran]) -> None:
+    said = mme("invoke", "--help").out
+    assert "mme invoke [OPTIONS] ENDPOINT [MODEL] [PICTURE...]\n" in said
+    assert "--top N" in said
+    assert not re.search(r"<(str|int|float|list)", said), said
+
+
+def test_a_space_that_does_not_break_is_shown_and_what_a_terminal_obeys_is_not() -> None:
+    assert terminal.clean("100\u00a0% a\u3000b\n") == "100\u00a0% a\u3000b\n"
+    assert terminal.clean("a\x1b[2J\u2028\u202e") == "a\ufffd[2J\ufffd\ufffd"

@@ -293,7 +293,7 @@ def check(request: HttpRequest, rules: Rules, known: frozenset[str]) -> None:
         said = _("There is no such parameter. This address takes: %(known)s.")
         names = ", ".join(sorted(known)) or _("none")
         raise Problem("invalid", errors={key: [said % {"known": names}] for key in unknown})
-    if has_nul(request.path_info):
+    if has_nul(request.path_info):  # nothing has such a name, and PostgreSQL refuses to look
         raise Problem("not-found")
 
 

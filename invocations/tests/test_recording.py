@@ -450,15 +450,18 @@ def _coloured(colour: str) -> bytes:
     return data.getvalue()
 
 
+def _recorded(serving: Endpoint, version: Version, **more: Any) -> Recorded:
+    row = Invocation(
+        endpoint=serving, version=version, target_model="x", created_at=timezone.now(), asked="",
+        asked_variant="", **more,
+    )  # fmt: skip
+    return Recorded(row)
+
+
 def _of_nobody(serving: Endpoint, version: Version) -> Recorded:
     """A call that the database refuses: who made it was deleted meanwhile."""
     gone = User.objects.create_user("gone")
-    made = Recorded(
-        Invocation(
-            endpoint=serving, version=version, target_model="x", created_by=gone,
-            created_at=timezone.now(), asked="", asked_variant="",
-        )
-    )  # fmt: skip
+    made = _recorded(serving, version, created_by=gone)
     made.begin()
     User.objects.filter(pk=gone.pk).delete()
     return made
@@ -492,12 +495,7 @@ def test_a_call_that_the_database_refuses_costs_no_other_its_row_or_picture(
 def test_a_call_that_the_database_refuses_costs_no_other_its_lease(
     serving: Endpoint, version: Version
 ) -> None:
-    refused, other = _of_nobody(serving, version), Recorded(
-        Invocation(
-            endpoint=serving, version=version, target_model="x", created_at=timezone.now(),
-            asked="", asked_variant="",
-        )
-    )  # fmt: skip
+    refused, other = _of_nobody(serving, version), _recorded(serving, version)
     refused.row.created_by_id = 0
     other.write_now()
     Invocation.objects.update(leased_until=timezone.now())
@@ -520,12 +518,7 @@ def test_a_line_that_becomes_no_row_stops_no_replay(
     settings.JOURNAL_DIR = str(tmp_path / "of the dead")
     made = journal.Journal(Path(settings.JOURNAL_DIR))
     made.write("e" * 32, {"state": "done", "error": ""})
-    good = Recorded(
-        Invocation(
-            endpoint=serving, version=version, target_model="x", created_at=timezone.now(),
-            asked="", asked_variant="",
-        )
-    )  # fmt: skip
+    good = _recorded(serving, version)
     begins = good._columns(recording._BEGINS)
     made.write(good.uid, begins | {"created_at": good.row.created_at.isoformat()})
     os.close(made._file)
