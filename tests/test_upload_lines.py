@@ -117,7 +117,7 @@ def test_two_travel_at_a_time_and_of_one_model_one_after_the_other(
     choose(page, first)
     send(page)
     is_stored(page, first.name, "queue v1")
-    with opened(browser, server.url, "/models/queue/upload/") as own:
+    with opened(browser, server, "/models/queue/upload/") as own:
         slowly(own, 200_000)
         others = [_file(tmp_path, f"next-{n}.tar.gz", 300_000 + n) for n in range(3)]
         choose(own, *others)
@@ -305,7 +305,7 @@ def test_what_is_refused_can_be_mended_in_the_line(
 @pytest.fixture
 def own_page(server: WebServer, browser: Any) -> Iterator[Page]:
     """A page that is no other test's, as this one changes its size and its scheme."""
-    with opened(browser, server.url) as page:
+    with opened(browser, server) as page:
         yield page
 
 

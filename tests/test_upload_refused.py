@@ -25,7 +25,7 @@ def test_who_was_logged_out_is_told_so_and_it_goes_on_after_a_log_in(
     archive = tmp_path / "large.tar.gz"
     with archive.open("wb") as file:
         os.truncate(file.fileno(), 300 << 20)
-    with opened(browser, server.url) as page:
+    with opened(browser, server) as page:
         choose(page, archive)
         cookies = page.context.cookies()
         page.context.clear_cookies(name="mme_session")

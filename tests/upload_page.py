@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from mmeportal.tests.web_server import PASSWORD, WebServer
+from mmeportal.tests.web_server import WebServer
 from tests.servers import REGION, new_bucket
 
 MB = 1 << 20
@@ -50,52 +50,47 @@ def versions(server: WebServer) -> list[str]:
     return ["{} v{} {} {} {}".format(*row) for row in server.rows(_VERSIONS)]
 
 
-def log_in(page: Page) -> None:
-    """Fill the page of the log-in, which leads to where it was asked from."""
-    page.fill("[name=username]", "operator")
-    page.fill("[name=password]", PASSWORD)
-    page.press("[name=password]", "Enter")
-
-
 class Tab:
     """One page of a browser, which is as a new one for each test that takes it.
 
-    A new one takes processes of the browser, and a log-in: two seconds of a processor.
+    A new one takes processes of the browser: a second of a processor.
     """
 
-    def __init__(self, browser: Any) -> None:
+    def __init__(self, browser: Any, server: WebServer) -> None:
         self.page: Page = browser.new_page()
         # It asks whether to leave where an upload is under way.
         self.page.on("dialog", lambda dialog: dialog.accept())
-        self._begun_at = ""
+        # A session that is there, for each port of this host. The form of the log-in would have a
+        # token of its own, and what the page of the test before still asks for could change it.
+        self.page.context.add_cookies(
+            [
+                {"name": name, "value": value, "url": server.url}
+                for name, value in server.cookies["operator"].items()
+            ]
+        )
 
     @contextmanager
     def opened(self, url: str, path: str = "/models/new/") -> Iterator[Page]:
-        """The upload page, logged in: by the form, unless the test before was at this address."""
+        """The upload page, as the operator."""
         page = self.page
         page.unroute_all()
-        if url != self._begun_at:
-            page.context.clear_cookies()
         page.goto(f"{url}{path}")  # what was under way ends here
         slowly(page, 0)
-        if page.url != f"{url}{path}":
-            log_in(page)
-            page.wait_for_url(f"{url}{path}")
-        self._begun_at = url
+        assert page.url == f"{url}{path}"
         yield page
 
 
 @pytest.fixture(scope="module")
-def tab(browser: Any) -> Tab:
+def tab(browser: Any, server: WebServer) -> Tab:
     """The page of all tests of a module."""
-    return Tab(browser)
+    return Tab(browser, server)
 
 
 @contextmanager
-def opened(browser: Any, url: str, path: str = "/models/new/") -> Iterator[Page]:
+def opened(browser: Any, server: WebServer, path: str = "/models/new/") -> Iterator[Page]:
     """The upload page, in a context of its own that is logged in."""
-    own = Tab(browser)
-    with own.opened(url, path) as page:
+    own = Tab(browser, server)
+    with own.opened(server.url, path) as page:
         yield page
     own.page.context.close()
 
