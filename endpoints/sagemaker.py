@@ -6,7 +6,7 @@ ValidationException. Those texts are matched here and nowhere else.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pprint import pformat
@@ -128,6 +128,12 @@ class SageMakerConfig:
     options: DeploymentOptions = PRESET
     #: Settings of it that the portal does not know, by SageMaker's names.
     extras: tuple[str, ...] = ()
+    #: Models of its other variants, shadow variants too, where others made it.
+    more_models: tuple[str, ...] = ()
+
+    def serves(self, model: str) -> bool:
+        """Whether any of its variants is of this SageMaker model."""
+        return model in (self.model_name, *self.more_models)
 
 
 @dataclass(frozen=True)
@@ -370,6 +376,8 @@ def describe_config(name: str) -> SageMakerConfig:
     )
     extras = {extra for one in rows for extra in _extras(one, _OF_VARIANT)}
     # The portal's variants serve one model, on instances.
+    shadows = answer.get("ShadowProductionVariants") or []
+    models = dict.fromkeys(one.get("ModelName", "") for one in (*rows, *shadows))
     of_one_model = len({one.get("ModelName", "") for one in rows}) == 1
     if len(rows) > 1 and not (of_one_model and all(one.instance_count for one in variants)):
         extras.add("ProductionVariants")
@@ -383,6 +391,7 @@ def describe_config(name: str) -> SageMakerConfig:
         variants=() if is_plain(variants) else variants,
         options=_config_options(answer, rows[0]),
         extras=(*_extras(answer, _OF_CONFIG), *sorted(extras)),
+        more_models=tuple(models.keys() - {rows[0].get("ModelName", ""), ""}),
     )
 
 
@@ -462,6 +471,23 @@ def list_endpoints(*, changed_since: datetime) -> list[str]:
             .paginate(LastModifiedTimeAfter=changed_since - timedelta(minutes=1))
         )
         return [one["EndpointName"] for page in pages for one in page["Endpoints"]]
+
+
+def uses(endpoint: str, kind: str, name: str) -> bool:
+    """Whether an endpoint uses a config or a model, or is being moved to it.
+
+    ``kind``: Resource.Kind's. Raises an AwsError, but not NotFound.
+    """
+    with suppress(errors.NotFound):
+        there = describe_endpoint(endpoint)
+        configs = dict.fromkeys(filter(None, (there.config_name, there.pending_config)))
+        if kind == "config":
+            return name in configs
+        for config in configs:
+            with suppress(errors.NotFound):
+                if describe_config(config).serves(name):
+                    return True
+    return False
 
 
 # By the values of Resource.Kind: the operation, the list in its answer, and how members begin.

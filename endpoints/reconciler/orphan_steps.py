@@ -5,7 +5,6 @@ next is due. Nothing goes that an endpoint of the portal owns by now, that anoth
 or that is not the one which was listed.
 """
 
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -138,17 +137,8 @@ def _user_of(row: Orphan, found: Found, hold: Callable[[], None]) -> str:
     """An endpoint that uses it, or is being moved to it; empty where there is none."""
     for name in sagemaker.list_endpoints(changed_since=found.created_at):
         hold()  # the account may have many
-        with contextlib.suppress(errors.NotFound):
-            endpoint = sagemaker.describe_endpoint(name)
-            configs = {endpoint.config_name, endpoint.pending_config} - {""}
-            if row.kind == Resource.Kind.CONFIG:
-                if row.name in configs:
-                    return name
-                continue
-            for config in configs:
-                with contextlib.suppress(errors.NotFound):
-                    if sagemaker.describe_config(config).model_name == row.name:
-                        return name
+        if sagemaker.uses(name, row.kind, row.name):
+            return name
     return ""
 
 

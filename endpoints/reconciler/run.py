@@ -708,18 +708,15 @@ class Run:
         return ""
 
     def _other_user(self, kind: ResourceKind, name: str, created_at: datetime) -> str:
-        """Another endpoint that uses the config or the model; empty where there is none."""
+        """Another endpoint that uses the config or the model, or is being moved to it; or empty."""
         # One that uses it was created or updated after it was created.
         for other in sagemaker.list_endpoints(changed_since=created_at):
-            if other == self.endpoint.name:
+            # One of its own name that is not the portal's stays, and goes on to use what it does.
+            if other == self.endpoint.name and self.state(ENDPOINT) != Resource.State.KEPT:
                 continue
             self.hold()  # the account may have many
-            with contextlib.suppress(errors.NotFound):
-                used = sagemaker.describe_endpoint(other).config_name
-                if kind.kind == MODEL.kind:
-                    used = sagemaker.describe_config(used).model_name
-                if used == name:
-                    return other
+            if sagemaker.uses(other, str(kind.kind), name):
+                return other
         return ""
 
     def wait(self, hint: Sentence) -> None:
