@@ -213,13 +213,23 @@ class OutsideConfigKind(ConfigKind):
 
 
 class EarlierConfigKind(OutsideConfigKind):
-    """A config that the portal made for another revision; it goes when it serves no more."""
+    """A config that the portal made for another revision; it goes when it serves no more.
+
+    One of its name that was not seen before may be what kept the portal from making it: the tags
+    tell.
+    """
 
     ours_once_seen = True
 
+    def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
+        return _bears_tags(endpoint, found)
+
 
 class EarlierModelKind(ModelKind):
-    """A model that the portal made for another revision; it goes when it serves no more."""
+    """A model that the portal made for another revision; it goes when it serves no more.
+
+    As of an EarlierConfigKind, the tags tell of one that was not seen before.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -232,7 +242,7 @@ class EarlierModelKind(ModelKind):
         raise NotImplementedError("a revision that is not wanted any more is not created")
 
     def is_ours(self, endpoint: Endpoint, found: Found) -> bool:
-        return found.facts["store"] in endpoint.all_data_urls
+        return found.facts["store"] in endpoint.all_data_urls and _bears_tags(endpoint, found)
 
 
 class OutsideModelKind(EarlierModelKind):

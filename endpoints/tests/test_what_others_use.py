@@ -10,8 +10,9 @@ from botocore.stub import Stubber
 
 from core import aws, clock
 from endpoints import orphans, reconciler, sagemaker, services
-from endpoints.models import Endpoint, Orphan
-from endpoints.tests.account import Account
+from endpoints.models import Endpoint, Orphan, Resource
+from endpoints.services import SettingsChange
+from endpoints.tests.account import OTHER_IMAGE, Account
 
 Step = Callable[[Endpoint], Endpoint]
 
@@ -105,3 +106,22 @@ def test_the_model_stays_of_an_endpoint_that_others_made_anew_under_its_name(
     assert settle(serving).gone_at is not None
     assert list(account.endpoints) == ["demo"]  # it goes on to serve
     assert list(account.models) == ["demo-r1"]
+
+
+@pytest.mark.parametrize("kind", ["model", "config"])
+def test_what_others_made_under_the_name_of_a_revision_is_not_deleted_after_it_was_refused(
+    serving: Endpoint, account: Account, settle: Step, settings: Any, kind: str
+) -> None:
+    settings.INSTANCE_TYPES = ["ml.m5.large", "ml.m5.xlarge"]
+    if kind == "model":
+        made = replace(account.models["demo-r1"], name="demo-r2", arn="theirs", image="theirs")
+        account.models["demo-r2"] = replace(made, created_at=account._now())
+        change = SettingsChange(image=OTHER_IMAGE)
+    else:
+        _config(account, "demo-r2", instance_count=7)
+        change = SettingsChange(instance_type="ml.m5.xlarge")
+    services.request_change(endpoint=serving, change=change, actor=None)
+    row = settle(serving)
+    assert row.refused_change is not None
+    assert "demo-r2" in getattr(account, f"{kind}s")
+    assert row.resources.get(kind=kind, name="demo-r2").state == Resource.State.KEPT
