@@ -314,7 +314,9 @@ def _delete_all(run: Run) -> None:
         if run.state(kind) == Resource.State.DELETING and kind is ENDPOINT:
             run.hint = _STOPPING
         return
-    # Last, as they cost least, and CloudWatch may refuse: the job of alarms.py deletes them.
+    # Last, as they cost least, and CloudWatch may refuse: the job of alarms.py deletes them. Of one
+    # that was paused nothing may have been deleted before, so that it could be undone until now.
+    run.hold()
     if left := alarms.remove_all(run.endpoint):
         failed = next((one for one in left if one.failure), None)
         if failed is not None:

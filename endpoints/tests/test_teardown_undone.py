@@ -10,8 +10,9 @@ from django.test import Client
 
 from activity.models import Event
 from core import clock
-from endpoints import idling, reconciler, services
-from endpoints.models import Endpoint
+from endpoints import alarms, idling, pausing, reconciler, services
+from endpoints.alarm_presets import AlarmKind
+from endpoints.models import Endpoint, EndpointAlarm
 from endpoints.reconciler.run import Run
 from endpoints.tests.account import Account
 from endpoints.tests.conftest import CREATED, DELETED
@@ -222,3 +223,20 @@ def test_the_teardown_of_several_is_undone_by_one_click(
     wanted = dict(Endpoint.objects.values_list("name", "wanted"))
     assert wanted == {"demo": Endpoint.Wanted.PRESENT, "other": Endpoint.Wanted.ABSENT}
     assert client_of("operator").post(undo).status_code == 403
+
+
+def test_a_teardown_of_a_paused_endpoint_that_removes_its_alarms_cannot_be_undone(
+    serving: Endpoint, account: Account, settle: Step, advance: Step, watch: Any
+) -> None:
+    preset = {"threshold": None, "minutes": None, "variant": "AllTraffic"}
+    alarms.set_alarm(endpoint=serving, kind=AlarmKind.LATENCY, actor=None, **preset)
+    watch()
+    pausing.pause_now(endpoint=serving, actor=None)
+    row = settle(serving)
+    assert row.paused
+    # Nothing of SageMaker's is deleted: its endpoint is gone already, and the rest is kept.
+    row = advance(_tear_down(row, keep_config=True))
+    (alarm,) = EndpointAlarm.objects.all()
+    assert (alarm.removing, row.may_be_undone) == (True, False)
+    with pytest.raises(ValidationError, match="has begun"):
+        _undo(row)
