@@ -82,12 +82,15 @@ class _Bucket:
         self.open = threading.Event()
         self.open.set()
         self.refuses = False
+        self.broken: Exception | None = None
         self.bodies: list[bytes] = []
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:
         self.open.wait(30)
         if self.refuses:
             raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+        if self.broken is not None:
+            raise self.broken
         self.bodies.append(Body)
 
 
@@ -119,3 +122,17 @@ def test_a_share_of_none_and_an_s3_that_refuses(caplog):
     captures.stop()
     assert bucket.bodies == []
     assert "1 captured calls are lost: s3://b/captures/e/v/2026/01/01/00/" in caplog.text
+
+
+def test_what_cannot_be_written_at_all_ends_no_other_captures(caplog, monkeypatch):
+    monkeypatch.setattr(data_capture, "FILE_S", 0)
+    bucket = _Bucket()
+    captures = data_capture.DataCapture(bucket)
+    # What botocore raises of a key with half of a surrogate pair, which a request may have.
+    bucket.broken = UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+    captures.offer(_settings("b"), _call())
+    servers.wait_for(lambda: "calls are lost" in caplog.text, 30, "the first call")
+    bucket.broken = None
+    captures.offer(_settings("b"), _call())
+    captures.stop()
+    assert len(bucket.bodies) == 1
