@@ -92,8 +92,13 @@ class Evaluator:
                     log.exception("scaling of %s could not be evaluated", target.name)
 
     def _evaluate(self, target: Resource) -> None:
-        for action in self._of("scheduled-action", target):
-            self._schedule(target, action)
+        # In one transaction, so that what a client changes meanwhile is not written over.
+        with self._store.transaction():
+            now = self._store.get("scalable-target", target.name)
+            if now is None:
+                return
+            target = now
+            self._schedule(target)
         endpoint = self._store.get("endpoint", parse(target.name)[0])
         # DG/endpoint-scaling-update: nothing is scaled while it is being updated.
         if endpoint is not None and endpoint.status == "InService":
@@ -104,30 +109,32 @@ class Evaluator:
 
     # --- scheduled actions
 
-    def _schedule(self, target: Resource, action: Resource) -> None:
-        body, now = action.body, self._clock.now()
-        due = schedules.parse(body["Schedule"], body.get("Timezone"), action.created)
-        begin, end = body.get("StartTime"), body.get("EndTime")
-        moment = due(max(body["checked"], begin or 0.0), min(now, end or math.inf))
-        with self._store.transaction():
+    def _schedule(self, target: Resource) -> None:
+        """Carry out the scheduled actions that are due, in the order of their times.
+
+        Several are where localaws did not run, or its clock was put ahead.
+        """
+        now = self._clock.now()
+        found: list[tuple[float, Resource]] = []
+        for action in self._of("scheduled-action", target):
+            body = action.body
+            due = schedules.parse(body["Schedule"], body.get("Timezone"), action.created)
+            begin, end = body.get("StartTime"), body.get("EndTime")
+            moment = due(max(body["checked"], begin or 0.0), min(now, end or math.inf))
             body["checked"] = now
             self._store.save(action)
-            if moment is None or target.body["SuspendedState"]["ScheduledScalingSuspended"]:
-                return
-            wanted = body.get("ScalableTargetAction") or {}
-            for name in ("MinCapacity", "MaxCapacity"):
-                if wanted.get(name) is not None:
-                    target.body[name] = wanted[name]
-            # One of the two alone can pass the other, which goes with it.
-            if target.body["MinCapacity"] > target.body["MaxCapacity"]:
-                other = "MaxCapacity" if wanted.get("MinCapacity") is not None else "MinCapacity"
-                same = "MinCapacity" if other == "MaxCapacity" else "MaxCapacity"
-                target.body[other] = target.body[same]
-            self._store.save(target)
-            self._scaling.bring_into_range(
-                target, f"scheduled action name {body['name']} was triggered: {{}} capacity was "
-                "set to {}"
-            )  # fmt: skip
+            if moment is not None:
+                found.append((moment, action))
+        if not found or target.body["SuspendedState"]["ScheduledScalingSuspended"]:
+            return
+        found.sort(key=lambda one: one[0])
+        for _moment, action in found:
+            _limit(target, action.body.get("ScalableTargetAction") or {})
+        self._store.save(target)
+        name = found[-1][1].body["name"]
+        self._scaling.bring_into_range(
+            target, f"scheduled action name {name} was triggered: {{}} capacity was set to {{}}"
+        )
 
     # --- target tracking
 
@@ -229,6 +236,18 @@ class Evaluator:
         if self._clock.now() >= last.body["ended"] + seconds:
             return False
         return 0 < step <= before or (step < 0 and before < 0)
+
+
+def _limit(target: Resource, wanted: Members) -> None:
+    """Give a target the limits of a scheduled action, unsaved."""
+    for name in ("MinCapacity", "MaxCapacity"):
+        if wanted.get(name) is not None:
+            target.body[name] = wanted[name]
+    # One of the two alone can pass the other, which goes with it.
+    if target.body["MinCapacity"] > target.body["MaxCapacity"]:
+        other = "MaxCapacity" if wanted.get("MinCapacity") is not None else "MinCapacity"
+        same = "MinCapacity" if other == "MaxCapacity" else "MaxCapacity"
+        target.body[other] = target.body[same]
 
 
 def _dimensions(target: Resource) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What the evaluator makes of metrics, cooldowns and schedules, by a clock that the test moves."""
 
 import datetime as dt
+import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -286,6 +287,47 @@ def test_a_scheduled_action_sets_the_limits_once(world: World) -> None:
     assert world.minutes(60)[-1] == 1  # it was done
     world.evaluator.put_ahead(3 * 24 * 3600)  # localaws slept: the last one that was missed
     assert world.count == 3
+
+
+def _daily(world: World, name: str, hour: int, low: int, high: int) -> None:
+    limits = {"MinCapacity": low, "MaxCapacity": high}
+    action = {"ScheduledActionName": name, "Schedule": f"cron(0 {hour} ? * * *)"}
+    world.scaling.PutScheduledAction(ABOUT | action | {"ScalableTargetAction": limits})
+
+
+def test_of_several_that_were_missed_the_last_by_its_time_counts(world: World) -> None:
+    world.register(1, 4)
+    _daily(world, "1-morning", 9, 3, 4)
+    _daily(world, "2-evening", 19, 1, 1)
+    world.evaluator.put_ahead(10 * 3600)  # 18:00
+    assert world.count == 3
+    world.clock.ahead += 16 * 3600  # it did not run until 10:00 of the next day
+    world.restart()
+    world.evaluator.put_ahead(60)
+    assert world.count == 3
+
+
+def test_what_a_client_changes_while_schedules_are_looked_at_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register(1, 4)
+    _daily(world, "morning", 9, 3, 4)
+    usual = schedules.parse
+    clients: list[threading.Thread] = []
+
+    def parse(*given: Any) -> schedules.Due:
+        if not clients:
+            changes = threading.Thread(target=_daily, args=(world, "morning", 9, 2, 4))
+            clients.append(changes)
+            changes.start()
+            changes.join(0.5)  # it has to wait
+        return usual(*given)
+
+    monkeypatch.setattr(schedules, "parse", parse)
+    world.evaluator.put_ahead(60)
+    clients[0].join()
+    (action,) = world.scaling.DescribeScheduledActions(ABOUT)["ScheduledActions"]
+    assert action["ScalableTargetAction"]["MinCapacity"] == 2
 
 
 def test_a_suspended_or_ended_schedule_does_nothing(world: World) -> None:
