@@ -93,6 +93,8 @@ class Variant:
         self._changed = threading.Condition()
         self._serving: list[ServingInstance] = []
         self._starting: set[Instance | ServingInstance] = set()
+        #: One for each instance that somebody is bringing up, from the first until it serves.
+        self._coming: set[object] = set()
         self._stopped = False
         self._engine = container_engine(options)
         container = spec["container"]
@@ -125,13 +127,23 @@ class Variant:
     # --- keeping instances -------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the missing instances in parallel; raises StartFailed if one fails."""
-        missing = self.size - len(self.instances())
+        """Start the missing instances in parallel; raises StartFailed if one fails.
+
+        Those that are brought up elsewhere, as each of two that died is replaced, are not missing.
+        """
+        with self._changed:
+            missing = self.size - len(self._serving) - len(self._coming)
+            coming = [object() for _ in range(missing)]
+            self._coming.update(coming)
         if missing <= 0:
             return
-        with ThreadPoolExecutor(missing, thread_name_prefix=f"start-{self.endpoint}") as pool:
-            starts = [pool.submit(self._start_one) for _ in range(missing)]
-            errors = [start.exception() for start in starts]
+        try:
+            with ThreadPoolExecutor(missing, thread_name_prefix=f"start-{self.endpoint}") as pool:
+                starts = [pool.submit(self._start_one, one) for one in coming]
+                errors = [start.exception() for start in starts]
+        finally:
+            with self._changed:
+                self._coming.difference_update(coming)
         for error in errors:
             if isinstance(error, FetchError):
                 raise StartFailed(failure_reason(error, self.url)) from error
@@ -177,7 +189,8 @@ class Variant:
             self._changed.notify_all()
         _stop_all([*serving, *starting], drain_s)
 
-    def _start_one(self) -> None:
+    def _start_one(self, coming: object) -> None:
+        """``coming``: what stands for it in ``_coming`` until it serves."""
         timeout = float(self.spec.get("startup_timeout") or self._options.startup_timeout)
         if not self._lets_start(self.spec["container"]["Image"]):
             # The end of AWS's sentence where a container does not answer the health check.
@@ -211,6 +224,7 @@ class Variant:
         if not self.multi_model:
             self._load_the_model(serving)
         with self._changed:
+            self._coming.discard(coming)
             if not self._stopped:
                 self._serving.append(serving)
                 self._changed.notify_all()
@@ -462,16 +476,28 @@ class Fleet:
             ).start()
 
     def rescale(self, name: str, specs: list[Members]) -> None:
-        """New weights and counts for variants that run; instances that stay keep their cache."""
+        """New weights and counts for variants that run; instances that stay keep their cache.
+
+        Raises StartFailed, with all variants as they were before.
+        """
         endpoint = self._endpoints.get(name)
         if endpoint is None:
             self.deploy(name, specs)
             return
         by_name = {variant.name: variant for variant in endpoint.variants}
+        before = [(variant, variant.spec) for variant in endpoint.variants]
+        try:
+            for spec in specs:
+                variant = by_name[spec["VariantName"]]
+                variant.spec = spec
+                variant.start()
+        except BaseException:
+            for variant, spec in before:
+                variant.spec = spec
+                variant.shrink()
+            raise
         for spec in specs:
             variant = by_name[spec["VariantName"]]
-            variant.spec = spec
-            variant.start()
             variant.shrink()
             variant.weight = spec["weight"]
 

@@ -132,9 +132,13 @@ class Lifecycle:
         finish = time.monotonic() + seconds
         try:
             act(name, endpoint.body["wanted"])
-        except StartFailed as error:
+        except Exception as error:
+            reason = str(error)
+            if not isinstance(error, StartFailed):  # as where the disk is full
+                log.exception("a change of endpoint %s broke", name)
+                reason = f"localaws itself failed: {error!r}"
             self._wait_until(finish)
-            undo(name, str(error))
+            undo(name, reason)
             return
         self._wait_until(finish)
         self._finish(name)
