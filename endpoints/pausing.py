@@ -6,7 +6,8 @@ name.
 The portal tells an hour before it pauses one by its hours, and a day before the first pause after
 they were set or changed: who answers for it may not know of them. Later ones come each evening, and
 a warning a day before each would be read by nobody. Where it did not run then, it tells
-late and waits for an hour: none is paused that was not told of.
+late and waits for an hour: none is paused that was not told of. One that somebody deleted outside
+the portal is left as it is, until a person decides.
 """
 
 import logging
@@ -25,7 +26,7 @@ from activity.services import record
 from core import clock
 from core.errors import CONFLICT
 from core.sentences import phrase
-from endpoints import quotas, services
+from endpoints import drift, quotas, services
 from endpoints.end_dates import MAY_TEAR_DOWN, in_words, to_the_minute
 from endpoints.models import Endpoint
 from endpoints.services import ChangeNotAllowed
@@ -259,6 +260,11 @@ def _act(pk: int, now: datetime) -> None:
             _resume(row, None, "endpoint.resumed_by_hours")
         return
     if row.pauses_at is None:
+        return
+    if drift.is_deleted(row):  # a person decides: paused, it would be made again in the morning
+        if row.pauses_at <= now:
+            _plan_pause(row, now)
+            row.save(update_fields=_PLANNED)
         return
     left, hours = row.pauses_at - now, row.working_hours
     if left <= timedelta(0) and row.pause_told:

@@ -324,6 +324,27 @@ def test_resumed_at_night_it_is_paused_again_two_hours_later(
     assert endpoint.pauses_at == night + timedelta(hours=2)
 
 
+@pytest.mark.not_quick
+def test_one_that_somebody_deleted_outside_is_not_made_again_by_its_hours(
+    serving: Endpoint, account: Account, at: Callable[[datetime], None]
+) -> None:
+    pausing.set_hours(endpoint=serving, hours=HOURS, zone=ZONE, actor=None)
+    del account.endpoints["demo"]
+    endpoint = _settled(serving)
+    assert endpoint.deleted_outside
+    for hours in (8, 9, 10, 22, 33, 34):  # two evenings and the morning between them
+        at(MONDAY + timedelta(hours=hours, minutes=1))
+        pausing.sweep()
+        endpoint = _settled(endpoint)
+    # A person decides, and has it made again: it is paused that evening at the earliest.
+    assert (endpoint.deleted_outside, endpoint.to_pause) == (True, False)
+    assert account.changes == CREATED
+    assert endpoint.pauses_at is not None
+    assert endpoint.pauses_at > clock.now()
+    told = _told(endpoint)
+    assert not {"endpoint.paused_by_hours", "endpoint.pauses_in_an_hour"} & set(told)
+
+
 def test_without_hours_it_is_paused_until_somebody_resumes_it(
     serving: Endpoint, settle: Step
 ) -> None:
