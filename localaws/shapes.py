@@ -131,7 +131,8 @@ def parse(operation_name: str, body: bytes, service: str = "sagemaker") -> dict[
     if shape is None:
         return {}
     check(shape, members)
-    return members
+    found: dict[str, Any] = shaped(shape, members)  # without those that are null
+    return found
 
 
 def _no_constant(name: str) -> None:

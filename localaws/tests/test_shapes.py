@@ -5,6 +5,8 @@ import pytest
 from localaws import shapes
 from localaws.aws_errors import AwsError
 from localaws.controlplane import ControlPlane
+from localaws.options import Options
+from localaws.resource_store import Resource, ResourceStore
 
 
 def patterns(shape, seen):
@@ -118,3 +120,19 @@ def test_timestamps_are_numbers_or_text():
 def test_answers_hold_only_what_the_shape_knows():
     body = shapes.answer("DescribeModel", {"ModelName": "a", "Secret": 1, "CreationTime": None})
     assert re.sub(rb"\s", b"", body) == b'{"ModelName":"a"}'
+
+
+def test_a_member_that_is_null_counts_as_one_that_is_not_given(tmp_path):
+    assert shapes.parse("ListModels", b'{"NameContains": null, "MaxResults": null}') == {}
+    store = ResourceStore(tmp_path / "state.sqlite3")
+    options = Options(data=tmp_path, container_command=("none",))
+    control = ControlPlane(options, store, None, None, None)
+    store.add(Resource("model", "m", "arn", 1.0, 1.0))
+    assert b'"m"' in control.call("ListModels", b'{"NameContains": null, "MaxResults": null}')
+    variant = b'{"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", '
+    variant += b'"InitialInstanceCount": 1, "InitialVariantWeight": null}'
+    body = b'{"EndpointConfigName": "c", "ProductionVariants": [' + variant + b"]}"
+    control.call("CreateEndpointConfig", body)
+    assert store.get("endpoint-config", "c").body["ProductionVariants"][0][
+        "InitialVariantWeight"
+    ] == 1.0  # fmt: skip
