@@ -18,6 +18,7 @@ from enum import StrEnum
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import F
 from django.utils.translation import gettext as _
 
 from activity.codes import Scalar
@@ -191,7 +192,8 @@ def sweep() -> int:
     problems: list[Exception] = []
     acted, asked = 0, 0
     # Those that were asked for longest ago go first, so that each has its turn.
-    for row in rows.exclude(idle_hours=None).order_by("idle_asked_at", "pk"):
+    by_turn = F("idle_asked_at").asc(nulls_first=True)  # as SQLite has them, PostgreSQL last
+    for row in rows.exclude(idle_hours=None).order_by(by_turn, "pk"):
         try:
             answer = None
             if _must_ask(row, clock.now()):

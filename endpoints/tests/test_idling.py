@@ -257,6 +257,24 @@ def test_many_are_asked_for_in_turn(
     assert _told() == ["hour"] * 5
 
 
+@pytest.mark.not_quick
+def test_who_was_never_asked_for_comes_before_those_that_are_asked_again(
+    serving: Endpoint, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idling, "MOST_ASKED", 1)
+    for number in range(6):
+        made = services.create_endpoint(name=f"other-{number}", actor=None)
+        made.state = Endpoint.State.IN_SERVICE
+        made.save()
+    for row in Endpoint.objects.all():
+        _set(row, 12)
+    world.problem = errors.Denied("The metrics may not be read.")
+    for minute in range(7):  # each is asked for again after five
+        world.sweep_at(NOW + 30 * HOUR + minute * MINUTE)
+    assert not Endpoint.objects.filter(idle_asked_at=None).exists()
+    assert _told() == ["unknown"] * 7
+
+
 def test_what_is_refused(serving: Endpoint, world: World) -> None:
     for wrong in (1, 8761):
         with pytest.raises(ValidationError, match="from 2 to 8760") as refused:
