@@ -16,6 +16,8 @@ from models_catalog import staged
 
 #: An upload's object is there a moment before its row.
 STAGED_TOO_NEW = timedelta(hours=1)
+#: SageMaker's limit (BC: EndpointName); CloudWatch takes longer texts, which name no endpoint.
+LONGEST_NAME = 63
 _NAMESPACES = ("AWS/SageMaker", "/aws/sagemaker/Endpoints")
 _ENDPOINT = "EndpointName"
 
@@ -41,7 +43,9 @@ def listed(kind: str, living: Set[str]) -> Iterator[Leftover]:
     Raises an AwsError.
     """
     found = [
-        one for one in _LISTS[Orphan.Kind(kind)]("") if not one.of or one.of.lower() not in living
+        one
+        for one in _LISTS[Orphan.Kind(kind)]("")
+        if not one.of or (len(one.of) <= LONGEST_NAME and one.of.lower() not in living)
     ]
     if kind == Orphan.Kind.STAGED:
         return iter(found)

@@ -110,6 +110,17 @@ def test_where_endpoints_cannot_be_listed_nobody_knows_which_are_gone(
     assert _found() == {"staged": "staging/old.tar.gz"}
 
 
+def test_what_has_the_name_of_no_endpoint_keeps_nothing_from_being_listed(
+    was_ours: Endpoint, account: Account, look: Any
+) -> None:
+    """CloudWatch takes longer names than SageMaker, and PostgreSQL none longer than its column."""
+    account.leave_more("x" * 300)
+    account.leave_more("old")
+    assert look().looked_at is not None
+    found = set(Orphan.objects.values_list("kind", "name"))
+    assert found == {*NAMES.items(), ("staged", f"staging/{'x' * 300}.tar.gz")}
+
+
 def test_what_has_an_endpoint_again_stays(was_ours: Endpoint, account: Account, look: Any) -> None:
     account.leave_more("old")
     look()
