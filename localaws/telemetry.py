@@ -314,9 +314,11 @@ class ProcessMeter:
             if not entry.isdigit():
                 continue
             try:
-                stat = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                # A name is cut after 15 bytes, be it within a letter.
+                said = Path(f"/proc/{entry}/stat").read_text(errors="replace")
             except OSError:
                 continue
+            stat = said.rpartition(")")[2].split()
             if int(stat[3]) == self._session:
                 found.append((int(entry), stat))
         return found

@@ -38,7 +38,8 @@ class Process:
 def read(pid: int) -> Process | None:
     """The process with that number, or None."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        # A name is cut after 15 bytes, be it within a letter.
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The name, in parentheses, may itself hold spaces and parentheses (proc(5)).

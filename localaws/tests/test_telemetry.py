@@ -1,11 +1,15 @@
 """What CloudWatch and Logs say of an endpoint, read as a client reads them."""
 
 import datetime as dt
+import os
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
-from localaws.telemetry import OF_MULTI_MODEL
+from localaws.telemetry import OF_MULTI_MODEL, ProcessMeter
 from localaws.tests.conftest import Hosting
 from localaws.tests.servers import wait_for
 
@@ -143,3 +147,16 @@ def test_logs_hold_the_containers_lines(hosting, name, tmp_path):
     wait_for(found, 10, "the lines of the call")  # they are read 20 times a second
     hosting.delete(name)
     assert logs.describe_log_streams(logGroupName=group)["logStreams"]  # stays, as on AWS
+
+
+def test_a_container_is_measured_whatever_the_names_of_other_programs(tmp_path):
+    # Of a longer name the kernel keeps 15 bytes, which here end within a letter.
+    other = tmp_path / "a한글프로그램"
+    shutil.copy("/bin/sleep", other)
+    with subprocess.Popen([other, "600"]) as running:
+        try:
+            name = Path(f"/proc/{running.pid}/comm")
+            wait_for(lambda: name.read_bytes() == other.name.encode()[:15] + b"\n")
+            assert ProcessMeter(os.getsid(0)).memory_bytes() > 0
+        finally:
+            running.kill()

@@ -1,10 +1,12 @@
 """However a stack ends, no process of it is left."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -118,6 +120,24 @@ def test_a_stack_ends_with_the_process_that_it_follows(driven: Driven) -> None:
 
     assert driven.wait_ended() == 0
     assert not driven.left()
+
+
+def test_a_stack_stands_other_programs_whatever_their_names(driven: Driven, tmp_path: Path) -> None:
+    # Of a longer name the kernel keeps 15 bytes, which here end within a letter.
+    other = tmp_path / "a한글프로그램"
+    shutil.copy("/bin/sleep", other)
+    with subprocess.Popen([other, "600"]) as running:
+        try:
+            name = Path(f"/proc/{running.pid}/comm")
+            wait_until(lambda: name.read_bytes() == other.name.encode()[:15] + b"\n", "its name")
+            driven.service("web")
+            driven.start()
+            driven.wait_ready()
+            driven.send(signal.SIGTERM)
+            assert driven.wait_ended() == 0, driven.says()
+        finally:
+            running.kill()
+    assert not (driven.stack_dir / "run" / "stack.json").exists()
 
 
 def test_two_stacks_side_by_side_do_not_touch_each_other(
