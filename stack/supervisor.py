@@ -102,6 +102,7 @@ class Supervisor:
         self._announced = False
         self._signals = 0
         self._problem: str | None = None
+        self._unwritten: set[str] = set()
         self._logs_bounded_at = 0.0
         endless = [part.name for part in parts if not part.once and part.ready is None]
         if endless:
@@ -151,7 +152,8 @@ class Supervisor:
         if now - self._logs_bounded_at > 5:
             self._logs_bounded_at = now
             for running in self._running:
-                rotate(running.log.path)
+                with self._writing(running.log.path):
+                    rotate(running.log.path)
         self._reap_adopted()
 
     def _may_start(self, running: _Running, now: float) -> bool:
@@ -186,7 +188,9 @@ class Supervisor:
             processes.be_nice(running.process.pid, by=part.nice)
         running.started_at = time.monotonic()
         running.state = PartState.STARTING
-        (self._dir / "run" / f"{part.name}.pid").write_text(f"{running.process.pid}\n")
+        note = self._dir / "run" / f"{part.name}.pid"
+        with self._writing(note):
+            note.write_text(f"{running.process.pid}\n")
         self._record()
 
     def _check(self, running: _Running, now: float) -> None:
@@ -352,7 +356,19 @@ class Supervisor:
 
     def _record(self) -> None:
         running = [each.process for each in self._running if each.process is not None]
-        leftovers.record(self._dir, [process.pid for process in running])
+        with self._writing(self._dir / "run"):
+            leftovers.record(self._dir, [process.pid for process in running])
+
+    @contextlib.contextmanager
+    def _writing(self, path: Path) -> Iterator[None]:
+        """Notes and logs that cannot be written, as the disk is full, end no part: it is said."""
+        try:
+            yield
+        except OSError as error:
+            said = f"Could not write {path}: {error.strerror or error}. All parts go on."
+            if said not in self._unwritten:
+                self._unwritten.add(said)
+                self._console.say(said)
 
     def _reap_adopted(self) -> None:
         own = {each.process.pid for each in self._running if each.process is not None}

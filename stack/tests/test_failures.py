@@ -2,12 +2,14 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from stack.part import Part
 from stack.supervisor import Supervisor
 from stack.tests.conftest import Driven, gone, wait_until
+from tests.small_disk import small_disk
 
 
 def test_a_step_that_fails_ends_the_whole_and_shows_its_last_lines(driven: Driven) -> None:
@@ -134,3 +136,30 @@ def _stubborn_grandchild(driven: Driven, name: str) -> str:
         f"while not os.path.exists({str(path)!r}) or not open({str(path)!r}).read(): "
         "time.sleep(0.02)\n"
     )
+
+
+def _fill(descriptor: int) -> None:
+    while True:
+        os.write(descriptor, b"x" * 1_000_000)
+
+
+def test_a_full_disk_ends_no_part(driven: Driven, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 24) as disk:
+        driven.stack_dir.symlink_to(disk)
+        driven.service("web", "os.write(1, b'x' * 11_000_000 + b'\\n')")
+        driven.service("worker")
+        driven.start()
+        driven.wait_ready()
+        log = disk / "logs" / "web.log"
+        wait_until(lambda: log.stat().st_size < 1000, "the log that was put aside")
+        worker = driven.pid_of("worker")
+        log.with_name("web.log.1").unlink()
+        with log.open("ab") as file, pytest.raises(OSError, match="No space left"):
+            _fill(file.fileno())
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: "worker is back." in driven.says() or driven.ended(), "the worker")
+        wait_until(lambda: f"Could not write {driven.stack_dir}/logs/web.log" in driven.says()
+                   or driven.ended(), "that the log cannot be put aside")  # fmt: skip
+        assert not driven.ended(), driven.says()
+        driven.send(signal.SIGTERM)
+        assert driven.wait_ended() == 0, driven.says()
