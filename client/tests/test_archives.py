@@ -1,6 +1,7 @@
 """``mme push``, ``models``, ``show``, ``download``: a portal says what the test wants."""
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -269,6 +270,35 @@ def test_a_download_is_compared_and_replaces_nothing(
         assert ran.code == 7
         assert Path("digits_v3.tar.gz").read_bytes() == BYTES
         assert sorted(path.name for path in tmp_path.iterdir()) == ["digits_v3.tar.gz"]
+
+
+def test_a_download_is_what_lies_in_the_store_whatever_it_says_of_its_encoding(
+    mme: Mme, fake: FakePortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some programs that put an archive into S3 say Content-Encoding: gzip of it."""
+    monkeypatch.chdir(tmp_path)
+    packed = gzip.compress(BYTES)
+    found = Says(document=version(state="ready", sha256=hashlib.sha256(packed).hexdigest(),
+                                  published_sha256=hashlib.sha256(packed).hexdigest()))  # fmt: skip
+    with fake_portal() as store:
+        store.answers = [Says(body=packed, headers={"Content-Encoding": "gzip"})]
+        fake.answers = [found, found, Says(302, headers={"Location": f"{store.url}/x"})]
+        ran = mme("download", "digits:3", url=fake.url, token="mme_x")
+    assert ran.code == 0, ran.err
+    assert Path("digits_v3.tar.gz").read_bytes() == packed
+
+
+def test_a_store_that_does_not_answer_within_the_time_limit_is_timed_out(
+    mme: Mme, fake: FakePortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with fake_portal() as store:
+        store.answers = [Says(body=BYTES, after_s=1.5)]
+        fake.answers = [READY, READY, Says(302, headers={"Location": f"{store.url}/x"})]
+        ran = mme("download", "digits:3", "--timeout", "0.5", url=fake.url, token="mme_x")
+    assert ran.code == 6, ran.err
+    assert "The time that --timeout gives is over." in ran.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_portal_chooses_no_folder(

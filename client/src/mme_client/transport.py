@@ -211,10 +211,12 @@ class Transport:
                 answer.drain_conn()
                 raise errors.Unreachable(f"The store answered {answer.status}.")
             of = int(answer.headers.get("Content-Length") or 0)
-            for piece in answer.stream(_BLOCK_BYTES):
+            # As they are: an object that says it is packed by gzip is an archive all the same.
+            for piece in answer.stream(_BLOCK_BYTES, decode_content=False):
                 self.left_s()
                 to(piece, of)
         except HTTPError as error:
+            self.left_s()  # of two reasons the person's own limit is the one
             raise errors.Unreachable(f"The store: {_why(error)}") from error
 
     def _once(
