@@ -248,6 +248,20 @@ def test_models_and_versions_are_listed_and_shown(mme: Mme, fake: FakePortal) ->
     assert mme("show", "digits:x").code == 2
 
 
+@pytest.mark.parametrize("size", [100, models.PLAIN_BYTES + 1])
+def test_an_archive_whose_name_is_no_text_is_pushed_too(
+    fake: FakePortal, tmp_path: Path, size: int
+) -> None:
+    archive = tmp_path / os.fsdecode(b"caf\xe9_v1.tar.gz")  # as an old archive unpacks it
+    archive.write_bytes(b"x" * size)
+    made = {"id": "u", "offset": size, "made": {"model": "cafe", "number": 3}, "problem": None}
+    fake.answers = [UPLOADED] if size == 100 else [Says(201, made), UPLOADED]
+    with Portal(fake.url, "mme_x") as portal:
+        assert portal.models.push(archive, "cafe").number == 3
+    told = fake.requests[0].target + fake.requests[0].headers.get("Upload-Metadata", "")
+    assert "caf%3F_v1.tar.gz" in told or base64.b64encode(b"caf?_v1.tar.gz").decode() in told
+
+
 def test_a_download_is_compared_and_replaces_nothing(
     mme: Mme, fake: FakePortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

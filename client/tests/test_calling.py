@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +163,18 @@ def test_raw_sends_what_was_said_and_tells_the_headers_beside_the_bytes(
 )
 def test_what_is_not_quite_certain_is_not_told_as_certain(probability: float, said: str) -> None:
     assert calling._share(probability) == said
+
+
+def test_a_file_whose_name_is_no_text_is_called_too(
+    mme_process: Callable[..., Ran], fake: FakePortal, tmp_path: Path
+) -> None:
+    picture = tmp_path / os.fsdecode(b"caf\xe9.jpg")  # as an old archive unpacks it
+    picture.write_bytes(BYTES)
+    fake.answers = [Says(document=DOCUMENT)]
+    variables = {"MME_URL": fake.url, "MME_TOKEN": "mme_x"}
+    ran = mme_process("invoke", "demo", "digits:2", str(picture), **variables)
+    assert ran.code == 0, ran.err
+    assert "name=caf%3F.jpg" in fake.requests[0].target
+    ran = mme_process("invoke", "demo", "--models", "digits:2", str(picture), "--json", **variables)
+    assert ran.code == 0, ran.err
+    assert os.fsencode(json.loads(ran.out)["file"]) == os.fsencode(picture)

@@ -1,6 +1,7 @@
 """Every sentence of ``mme`` is there in Korean, and no other."""
 
 import ast
+import json
 import re
 import string
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ import pytest
 
 import mme_client
 from client.tests.conftest import Ran
+from client.tests.fake_portal import FakePortal, Says
+from client.tests.test_archives import version
 from mme_client.cli import terminal, words
 from mme_client.cli.korean import MESSAGES
 
@@ -100,3 +103,22 @@ def test_the_help_names_arguments_as_the_documents_do(mme: Callable[..., Ran]) -
 def test_a_space_that_does_not_break_is_shown_and_what_a_terminal_obeys_is_not() -> None:
     assert terminal.clean("100\u00a0% a\u3000b\n") == "100\u00a0% a\u3000b\n"
     assert terminal.clean("a\x1b[2J\u2028\u202e") == "a\ufffd[2J\ufffd\ufffd"
+
+
+@pytest.mark.parametrize("options", [("--json",), ()])
+def test_a_locale_that_has_not_all_letters_gets_the_rest(
+    mme_process: Callable[..., Ran], fake: FakePortal, options: tuple[str, ...]
+) -> None:
+    """Such as ko_KR.EUC-KR; a note may have any letters."""
+    note = "caf\u00e9 \U0001f600"
+    fake.answers = [Says(document=version(note=note))]
+    ran = mme_process(
+        "show", "digits:3", *options, MME_URL=fake.url, MME_TOKEN="mme_x", PYTHONUTF8="0",
+        PYTHONIOENCODING="euc-kr",
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    if options:
+        assert json.loads(ran.out)["note"] == note
+    else:
+        assert "caf? ?" in ran.out
+        assert "target model" in ran.out, "what comes after it"

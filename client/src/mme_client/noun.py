@@ -23,6 +23,6 @@ class Noun:
 
 def part(name: object) -> str:
     """A name as a part of an address; a slash or a dot in it leads nowhere else."""
-    text = quote(str(name), safe="")
+    text = quote(str(name), safe="", errors="replace")
     # "." and ".." would be taken for folders, by the client's own library, too.
     return text if text.strip(".") else text.replace(".", "%2E")

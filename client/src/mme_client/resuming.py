@@ -128,7 +128,7 @@ class _Upload:
 
     def begin(self) -> None:
         pairs = (
-            f"{key} {base64.b64encode(value.encode()).decode()}"
+            f"{key} {base64.b64encode(value.encode(errors='replace')).decode()}"
             for key, value in self._told.items()
             if value
         )

@@ -336,7 +336,8 @@ def _query(values: Mapping[str, Any] | None) -> str:
             known[name] = [str(one) for one in value]
         else:
             known[name] = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"?{urlencode(known, doseq=True)}" if known else ""
+    # A file's name may hold bytes that are no text.
+    return f"?{urlencode(known, doseq=True, errors='replace')}" if known else ""
 
 
 def _is(headers: Mapping[str, str], content_type: str) -> bool:

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import io
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -19,6 +20,9 @@ def main() -> None:
     # takes a quarter of its time.
     gc.set_threshold(100_000, 10, 10)
     atexit.register(gc.freeze)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A locale such as ko_KR.EUC-KR has not each letter that somebody wrote into a note.
+        sys.stdout.reconfigure(errors="replace")
     sys.exit(run(sys.argv[1:]))
 
 

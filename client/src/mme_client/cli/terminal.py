@@ -28,11 +28,11 @@ class Terminal:
 
     def document(self, document: Any) -> None:
         """One JSON document, for people to read, too."""
-        print_(json.dumps(document, indent=2, ensure_ascii=False))
+        print_(_as_json(document, indent=2))
 
     def document_line(self, document: Any) -> None:
         """One of several JSON documents: on a line."""
-        print_(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+        print_(_as_json(document, separators=(",", ":")))
 
     def line(self, text: str = "") -> None:
         """A line of the result."""
@@ -142,6 +142,16 @@ class Terminal:
         except (KeyboardInterrupt, errors.TimedOut):
             say(sentence)
             raise
+
+
+def _as_json(document: Any, **how: Any) -> str:
+    """JSON for people, too; with escapes where standard output cannot hold a letter."""
+    text = json.dumps(document, ensure_ascii=False, **how)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(document, **how)
+    return text
 
 
 def print_(text: str) -> None:
