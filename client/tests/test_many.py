@@ -228,3 +228,20 @@ def test_wrong_use_is_said_before_anything_is_sent(
     ran = mme("invoke", "demo", *words, url=fake.url, token="mme_x")
     assert (ran.code, ran.out, fake.requests) == (2, "", [])
     assert said in ran.err
+
+
+@pytest.mark.parametrize("lines", [2, 20_000])
+def test_a_quote_that_nothing_closes_is_told(
+    mme: Mme, fake: FakePortal, pictures: list[str], tmp_path: Path, lines: int
+) -> None:
+    """What comes after it would be of one label, and no label would be known."""
+    fake.answers = [answer]
+    truth = tmp_path / "labels.csv"
+    truth.write_text('name,label\n7.jpg,"seven\n' + "3.jpg,three\n" * lines)
+    ran = mme(
+        "invoke", "demo", "digits:2", *pictures, "--truth", str(truth), url=fake.url, token="mme_x"
+    )
+    assert ran.code == 2, ran
+    assert "labels.csv, line " in ran.err
+    assert "this is no CSV" in ran.err
+    assert not fake.requests

@@ -773,6 +773,7 @@ MESSAGES: dict[str, str] = {
     "{file}: {why} --truth takes a CSV file, or the word folder.": (
         "{file}: {why} --truth에는 CSV 파일 또는 folder라는 단어를 지정합니다."
     ),
+    "{file}, line {line}: this is no CSV: {why}.": "CSV 형식이 아닙니다: {file}, {line}행({why})",
     "{file}, line {line}: a line has a name and a label.": (
         "{file}, {line}행: 각 행에는 이름과 레이블이 있어야 합니다."
     ),

@@ -345,7 +345,7 @@ def _labels(path: Path) -> dict[str, str]:
     except OSError as error:
         said = _("{file}: {why} --truth takes a CSV file, or the word folder.")
         raise WrongUse(said.format(file=path, why=reasons.of_file(error))) from None
-    for number, row in enumerate(csv_files.reader(io.StringIO(text, newline="")), start=1):
+    for number, row in enumerate(_rows(path, text), start=1):
         cells = [cell.strip() for cell in row]
         if not any(cells):
             continue
@@ -361,6 +361,16 @@ def _labels(path: Path) -> dict[str, str]:
             said = _("{file}: {name} has two labels.")
             raise WrongUse(said.format(file=path, name=name))
     return found
+
+
+def _rows(path: Path, text: str) -> Iterator[list[str]]:
+    """The lines of a CSV file. Raises WrongUse, as for a quote that nothing closes."""
+    reader = csv_files.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        yield from reader
+    except csv_files.Error as error:
+        said = _("{file}, line {line}: this is no CSV: {why}.")
+        raise WrongUse(said.format(file=path, line=reader.line_num, why=error)) from None
 
 
 def _print(terminal: Terminal, line: Line, *, csv: bool, truth: bool, top: int) -> None:
