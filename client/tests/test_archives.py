@@ -315,6 +315,29 @@ def test_a_store_that_does_not_answer_within_the_time_limit_is_timed_out(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_download_that_is_ended_leaves_nothing(
+    fake: FakePortal, tmp_path: Path, number: signal.Signals
+) -> None:
+    with fake_portal() as store:
+        store.answers = [Says(body=BYTES, after_s=5)]
+        fake.answers = [READY, READY, Says(302, headers={"Location": f"{store.url}/x"})]
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from mme_client.cli.main import main; main()", "download",
+             "digits:3"],
+            env=os.environ | {"PYTHONPATH": str(CLIENT / "src"), "MME_URL": fake.url,
+                              "MME_TOKEN": "mme_x"},
+            cwd=tmp_path,
+        )  # fmt: skip
+        until = time.monotonic() + 20
+        while not store.requests and time.monotonic() < until:
+            time.sleep(0.02)
+        assert list(tmp_path.iterdir()), "a part of it"
+        process.send_signal(number)
+        assert process.wait(20) == 128 + number
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_portal_chooses_no_folder(
     mme: Mme, fake: FakePortal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,9 +3,10 @@
 import atexit
 import gc
 import io
+import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from mme_client import __version__
 from mme_client.cli.words import _
@@ -23,7 +24,16 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A locale such as ko_KR.EUC-KR has not each letter that somebody wrote into a note.
         sys.stdout.reconfigure(errors="replace")
+    for name in ("SIGTERM", "SIGHUP"):  # Windows has one of them
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _ended)
     sys.exit(run(sys.argv[1:]))
+
+
+def _ended(number: int, _frame: object) -> NoReturn:
+    """End as one that a signal ended, but not without clearing away what is half done."""
+    raise SystemExit(128 + number)
 
 
 def run(arguments: Sequence[str]) -> int:
