@@ -6,13 +6,13 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from client.tests.fake_portal import EXAMPLES, FakePortal, Request, Says, fake_portal, problem
-from mme_client import MmeError, Portal, ProblemError, TimedOut, Unreachable
+from mme_client import MmeError, NotFound, Portal, ProblemError, TimedOut, Unreachable
 
 ME = Says(document={"name": "somebody", "role": "viewer"})
 CALL = Says(document=EXAMPLES["invocations_get"]["200"])
@@ -183,6 +183,29 @@ def test_a_bundle_without_certificates_is_named(tmp_path: Path) -> None:
     empty.touch()
     with pytest.raises(ValueError, match=r"empty\.pem"):
         Portal("https://h", "mme_x", ca_bundle=empty)
+
+
+@pytest.mark.parametrize("lost", [Says(drop=True), Says(502, body=b"a proxy")])
+def test_what_a_lost_answer_may_have_deleted_is_deleted(fake: FakePortal, lost: Says) -> None:
+    deletions: list[Callable[[Portal], None]] = [
+        lambda portal: portal.models.delete("digits"),
+        lambda portal: portal.aliases.delete("digits@live", etag='"seen"'),
+        lambda portal: portal.comparisons.delete("c"),
+        lambda portal: portal.groups.delete("team"),
+        lambda portal: portal.uploads.cancel("u"),
+        lambda portal: portal.webhooks.remove("w"),
+        lambda portal: portal.costs.remove_budget(owner="somebody"),
+    ]
+    with Portal(fake.url, "mme_x") as portal:
+        for delete in deletions:
+            fake.answers = [lost, problem("not-found", 404)]
+            delete(portal)
+            fake.answers = [problem("not-found", 404)]
+            with pytest.raises(NotFound):
+                delete(portal)
+            fake.answers = [problem("unavailable", 503), problem("not-found", 404)]
+            with pytest.raises(NotFound):  # the portal has said that it did nothing
+                delete(portal)
 
 
 class Proxy:

@@ -49,7 +49,9 @@ class Aliases(Noun):
     def delete(self, name: str, *, reason: str = "", etag: str = "") -> None:
         """Delete an alias; its history stays."""
         query = {"reason": reason} if reason else None
-        self._transport.call("DELETE", _path(name), query=query, headers=_match(etag))
+        self._transport.call(
+            "DELETE", _path(name), query=query, headers=_match(etag), gone_is_done=True
+        )
 
     def history(self, name: str) -> Iterator[AliasMove]:
         """What was done with an alias, the latest first."""

@@ -90,7 +90,7 @@ class Comparisons(Noun):
 
     def delete(self, id: str) -> None:
         """Delete one; its calls stay."""
-        self._transport.call("DELETE", f"/comparisons/{part(id)}")
+        self._transport.call("DELETE", f"/comparisons/{part(id)}", gone_is_done=True)
 
     def get(self, id: str, *, wait: int = 0) -> ComparedAnswers:
         """One of them, as far as it is; ``wait``: seconds to wait for its end."""

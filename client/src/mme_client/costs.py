@@ -41,4 +41,6 @@ class Costs(Noun):
 
     def remove_budget(self, *, owner: str = "", tag: str = "") -> None:
         """Remove a budget. Raises NotFound where there is none."""
-        self._transport.call("DELETE", "/cost/budget", query={"owner": owner, "tag": tag})
+        self._transport.call(
+            "DELETE", "/cost/budget", query={"owner": owner, "tag": tag}, gone_is_done=True
+        )

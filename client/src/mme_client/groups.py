@@ -35,7 +35,7 @@ class Groups(Noun):
 
     def delete(self, name: str) -> None:
         """Delete a group that no store names."""
-        self._transport.call("DELETE", f"/groups/{part(name)}")
+        self._transport.call("DELETE", f"/groups/{part(name)}", gone_is_done=True)
 
     def _made(self, answer: Any) -> PeopleGroup:
         return PeopleGroup.of(answer.document(), self._portal)

@@ -119,7 +119,7 @@ class Models(Noun):
 
     def delete(self, name: str) -> None:
         """Delete a model of which nothing was ever published."""
-        self._transport.call("DELETE", f"/models/{part(name)}")
+        self._transport.call("DELETE", f"/models/{part(name)}", gone_is_done=True)
 
     def push(
         self,

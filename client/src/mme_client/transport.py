@@ -41,6 +41,8 @@ _FROM_BETWEEN = {
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
+#: Errors of a connection by which nothing was sent.
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError)
 _REDIRECTS = {301, 302, 303, 307, 308}
 
 
@@ -149,13 +151,15 @@ class Transport:
         retry_codes: frozenset[str] = frozenset(),
         redirects: bool = False,
         retries: int | None = None,
+        gone_is_done: bool = False,
     ) -> Answer:
         """One operation of the API. Raises an MmeError where it is not done.
 
         Every POST has an Idempotency-Key of its own, so each request may be sent again: after a
         broken connection, and after a refusal that passes by itself (or is one of ``retry_codes``,
         which are retried until the time limit). ``redirects``: a redirect is an answer.
-        ``retries``: how often, where that is not the transport's own.
+        ``retries``: how often, where that is not the transport's own. ``gone_is_done``: of a
+        deletion whose first answer was lost, that it is not there (404) is an answer.
         """
         sent = {
             "Accept": JSON,
@@ -172,6 +176,7 @@ class Transport:
             body = json.dumps(document).encode()
             sent["Content-Type"] = JSON
         address = f"{self.url}{API}{path}{_query(query)}"
+        perhaps_done = False
         for attempt in range(10_000):
             last = attempt >= (self.retries if retries is None else retries)
             try:
@@ -179,16 +184,20 @@ class Transport:
             except errors.Unreachable as error:
                 if last or isinstance(error.__cause__, SSLError):
                     raise
+                perhaps_done |= not isinstance(error.__cause__, _NEVER_SENT)
                 self._pause(attempt, None, error)
                 continue
             problem = _problem_of(answer, self.url, redirects=redirects)
             if problem is None:
+                return answer
+            if gone_is_done and perhaps_done and isinstance(problem, errors.NotFound):
                 return answer
             code = problem.code if isinstance(problem, errors.ProblemError) else ""
             waits = self.deadline is not None and code in retry_codes
             passing = code in _PASSING or (not code and answer.status in _FROM_BETWEEN)
             if not (waits or (passing and not last)):
                 raise problem
+            perhaps_done |= not code  # something between has answered
             self._pause(attempt, answer.headers.get("Retry-After"), problem)
         raise AssertionError("unreachable")
 

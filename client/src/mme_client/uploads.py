@@ -30,4 +30,4 @@ class Uploads(Noun):
     def cancel(self, id: str) -> None:
         """Forget an upload, and delete what has arrived of it."""
         headers = {"Tus-Resumable": "1.0.0"}
-        self._transport.call("DELETE", f"/uploads/{part(id)}", headers=headers)
+        self._transport.call("DELETE", f"/uploads/{part(id)}", headers=headers, gone_is_done=True)

@@ -66,7 +66,7 @@ class Webhooks(Noun):
 
     def remove(self, id: str) -> None:
         """Remove one, with its deliveries."""
-        self._transport.call("DELETE", f"/webhooks/{part(id)}")
+        self._transport.call("DELETE", f"/webhooks/{part(id)}", gone_is_done=True)
 
     def rotate(self, id: str, *, at_once: bool = False) -> Webhook:
         """Make a new secret; the old one counts for a day more, unless ``at_once``."""
