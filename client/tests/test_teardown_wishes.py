@@ -44,6 +44,24 @@ def test_what_is_asked_for_is_said_and_how_to_undo_it(mme: Mme, fake: FakePortal
     assert mme("teardown", "demo", "--yes", "-q").out == "demo\n"
 
 
+@pytest.mark.parametrize("undo", [(), ("--undo",)])
+def test_what_was_done_before_one_was_refused_is_told(
+    mme: Mme, fake: FakePortal, undo: tuple[str, ...]
+) -> None:
+    looks = [] if undo else [Says(document=ENDPOINT)] * 2
+    asked = Says(202, document=ENDPOINT | {"wanted": "absent", "sagemaker_status": "InService"})
+    fake.answers = [*looks, asked, problem("conflict", 409)]
+    wanted = ("teardown", "demo", "other", *(undo or ("--yes",)))
+    ran = mme(*wanted, url=fake.url, token="t")
+    assert ran.code == 1
+    assert ran.out.startswith("demo  to be torn down")
+    assert "This is conflict." in ran.err
+    fake.answers = [*looks, asked, problem("conflict", 409)]
+    *before, last = mme(*wanted, "--json").out.strip().splitlines()
+    assert [one["name"] for one in json.loads("".join(before))["items"]] == ["demo"]
+    assert json.loads(last)["type"] == "/problems/conflict"
+
+
 def test_the_plan_shows_what_goes_and_what_stays(mme: Mme, fake: FakePortal) -> None:
     fake.answers = [Says(document=PLAN)]
     ran = mme("teardown", "demo", "--keep-config", "--plan", url=fake.url, token="t")

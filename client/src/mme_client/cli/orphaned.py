@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mme_client.cli import planning
-from mme_client.cli.running import NotThere, WrongUse, running
+from mme_client.cli.running import NotThere, WrongUse, each, running
 from mme_client.cli.terminal import Terminal, at, say, size
 from mme_client.cli.words import _
 
@@ -59,7 +59,11 @@ def orphans(
         else:
             if not yes:
                 _confirm(chosen)
-            done = [portal.orphans.delete(one.kind, one.name) for one in chosen]
+            done = each(
+                chosen,
+                lambda one: portal.orphans.delete(one.kind, one.name),
+                lambda done: _tell(terminal, done),
+            )
             if wait:
                 done = [_waited(portal, terminal, one) for one in done]
         _tell(terminal, done)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mme_client import __version__
 from mme_client.cli import config, words
 from mme_client.cli.terminal import Terminal
 from mme_client.cli.words import _
+from mme_client.errors import MmeError
 from mme_client.portal import Portal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+T = TypeVar("T")
+D = TypeVar("D")
 
 
 class WrongUse(Exception):
@@ -58,3 +62,16 @@ def fits(version: str) -> bool:
     """Whether a portal of this version is of the same release; below 1.0, to the minor number."""
     own, other = __version__.split("."), version.split(".")
     return own[:2] == other[:2] if own[0] == "0" else own[0] == other[0]
+
+
+def each(things: Iterable[T], ask: Callable[[T], D], tell: Callable[[list[D]], None]) -> list[D]:
+    """What ``ask`` gives for each; where one fails, what was done before it is told of first."""
+    done: list[D] = []
+    try:
+        for thing in things:
+            done.append(ask(thing))
+    except MmeError:
+        if done:
+            tell(done)
+        raise
+    return done

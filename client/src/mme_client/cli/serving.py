@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mme_client.cli import choosing, orphaned, planning, scaling, weighing
 from mme_client.cli.many import csv_line
 from mme_client.cli.moments import moment
-from mme_client.cli.running import WrongUse, running
+from mme_client.cli.running import WrongUse, each, running
 from mme_client.cli.terminal import Terminal, at, lasted, say
 from mme_client.cli.words import _
 from mme_client.errors import ProblemError
@@ -384,31 +384,45 @@ def teardown(
             return
         if len(names) > 1:
             _all_there(portal, terminal, names)
-        asked = [
-            portal.endpoints.teardown(name, keep_config=keep_config, keep_model=keep_model)
-            for name in names
-        ]
+        asked = each(
+            names,
+            lambda name: portal.endpoints.teardown(
+                name, keep_config=keep_config, keep_model=keep_model
+            ),
+            lambda done: _torn_down(terminal, done, several=True),
+        )
         if wait:
             said = _("The portal goes on with the teardown. See: mme endpoints {name}")
             asked = [_waited(terminal, one, said.format(name=one.name)) for one in asked]
-        if terminal.json and len(asked) > 1:
-            terminal.document({"items": [one.document for one in asked], "next": None})
-            return
-        for one in asked:
-            _result(terminal, one)
-            if one.teardown_at is not None:
-                said = _("Until it begins it can be undone: mme teardown {name} --undo")
-                terminal.note(said.format(name=one.name))
+        _torn_down(terminal, asked, several=len(names) > 1)
+
+
+def _torn_down(terminal: Terminal, asked: list[Endpoint], *, several: bool) -> None:
+    _results(terminal, asked, several=several)
+    if terminal.json and several:
+        return
+    for one in asked:
+        if one.teardown_at is not None:
+            said = _("Until it begins it can be undone: mme teardown {name} --undo")
+            terminal.note(said.format(name=one.name))
+
+
+def _results(terminal: Terminal, found: list[Endpoint], *, several: bool) -> None:
+    if terminal.json and several:
+        terminal.document({"items": [one.document for one in found], "next": None})
+        return
+    for one in found:
+        _result(terminal, one)
 
 
 def _undo_teardown(names: list[str], *, json: bool, quiet: bool, timeout: float | None) -> None:
     with running(json=json, quiet=quiet, timeout=timeout) as (portal, terminal):
-        undone = [portal.endpoints.undo_teardown(name) for name in names]
-        if terminal.json and len(undone) > 1:
-            terminal.document({"items": [one.document for one in undone], "next": None})
-            return
-        for one in undone:
-            _result(terminal, one)
+        undone = each(
+            names,
+            portal.endpoints.undo_teardown,
+            lambda done: _results(terminal, done, several=True),
+        )
+        _results(terminal, undone, several=len(names) > 1)
 
 
 def _show_teardown(terminal: Terminal, plans: list[TeardownPlan]) -> None:

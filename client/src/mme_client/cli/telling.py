@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mme_client.cli import exits
 from mme_client.cli.calling import SomeFailed
-from mme_client.cli.running import WrongUse, running
+from mme_client.cli.running import WrongUse, each, running
 from mme_client.cli.terminal import Terminal, at
 from mme_client.cli.words import _
 
@@ -204,13 +204,16 @@ def redeliver(
         if failed:
             found = portal.webhooks.deliveries(id, state="failed")
             messages = [one.id for one in found if one.kind != "webhook.test"][::-1]
-        again = [portal.webhooks.redeliver(id, one) for one in messages]
-        if json:
-            terminal.document({"items": [one.document for one in again], "next": None})
-        else:
+
+        def tell(again: list[Delivery]) -> None:
+            if json:
+                terminal.document({"items": [one.document for one in again], "next": None})
+                return
             for one in again:
                 terminal.line(one.id)
             terminal.note(_("See: mme webhook deliveries {id}").format(id=id))
+
+        tell(each(messages, lambda one: portal.webhooks.redeliver(id, one), tell))
 
 
 def rotate(id: str, *, at_once: bool, json: bool, quiet: bool, timeout: float | None) -> None:
