@@ -58,6 +58,18 @@ def test_its_figures_are_printed_for_people(mme: Callable[..., Ran], fake: FakeP
     assert mme(*BEGIN, "--pictures", "kept", "mine.png").code == 2
 
 
+def test_one_that_failed_while_it_was_waited_for_is_a_failure(
+    mme: Callable[..., Ran], fake: FakePortal
+) -> None:
+    for options in (("--wait",), ("--wait", "--quiet"), ("--wait", "--json")):
+        fake.answers = [Says(document=_as("running")), Says(document=_as("failed"))]
+        ran = mme("experiments", WHOLE["id"], *options, url=fake.url, token="t")
+        assert ran.code == 1, options
+        assert ran.out
+    fake.answers = [Says(document=_as("failed"))]
+    assert mme("experiments", WHOLE["id"]).code == 0, "to look at it is none"
+
+
 def test_the_histogram_and_when_models_were_loaded_are_drawn(
     mme: Callable[..., Ran], fake: FakePortal
 ) -> None:

@@ -131,8 +131,10 @@ def experiments(
             text = portal.experiments.csv(id).decode("utf-8-sig")
             for line in text.rstrip().replace("\r\n", "\n").split("\n"):
                 terminal.line(line)
-            return
-        _show(portal, terminal, found)
+        else:
+            _show(portal, terminal, found)
+    if wait and found.state == "failed":
+        raise SomeFailed(exits.Exit.FAILED)
 
 
 def _list(portal: Portal, terminal: Terminal, endpoint: str) -> None:
