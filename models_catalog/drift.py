@@ -165,7 +165,8 @@ def _note_strays(row: StoreComparison, listed: list[s3.StoredObject]) -> None:
     """Keep what no version knows, and forget what is gone or was registered."""
     now = {found.key: found for found in importing.unknown(listed, row.bucket)}
     rows = StrayObject.objects.filter(bucket=row.bucket, key__startswith=row.below)
-    before = set(rows.values_list("key", flat=True))
+    # SQLite knows no capitals there, and two stores may differ by them alone.
+    before = {key for key in rows.values_list("key", flat=True) if key.startswith(row.below)}
     appeared, left = sorted(now.keys() - before), sorted(before - now.keys())
     known = Store.objects.filter(bucket=row.bucket, prefix=row.prefix).first()
     store = known or _Store(str(row))

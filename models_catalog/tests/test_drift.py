@@ -271,3 +271,15 @@ def test_today_finds_the_few_by_an_index() -> None:
     rows = Version.objects.drifted().defer("report").select_related("model")
     if connection.vendor == "sqlite":  # others read a table whole while it is small
         assert "version_by_drift" in rows[:100].explain()
+
+
+def test_a_prefix_with_other_capitals_is_another_store(digits: str) -> None:
+    StoreComparison.objects.create(bucket=digits, prefix="Models")
+    for key in ("models/stray.tar.gz", "Models/stray.tar.gz"):
+        _put(digits, key, b"stray")
+    for _ in range(2):
+        _night()
+        kept = sorted(StrayObject.objects.values_list("key", flat=True))
+        assert kept == ["Models/stray.tar.gz", "models/stray.tar.gz"]
+    assert Event.objects.filter(action="store.appeared").count() == 2
+    assert not Event.objects.filter(action="store.cleared").exists()
