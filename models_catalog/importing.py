@@ -220,6 +220,8 @@ def repack(
             "%(version)s was not refused as not canonical, or there is a copy. None is needed."
         )
         raise CatalogRefused(said % {"version": source})
+    with transaction.atomic():
+        _hold(source.model.placed_in)  # before its bytes are copied
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}{ENDING}"
     try:
         s3.copy(bucket=source.bucket, source_key=source.key, key=staging_key, beat=lambda: None)
@@ -229,6 +231,7 @@ def repack(
     try:
         with transaction.atomic():
             locked = RegisteredModel.objects.select_for_update().get(pk=source.model_id)
+            _hold(locked.placed_in)
             version = services.next_version(locked)
             version.created_by = actor
             version.bucket, version.staging_key = source.bucket, staging_key
@@ -243,10 +246,18 @@ def repack(
                 actor=actor,
             )
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
-    except (DatabaseError, RegisteredModel.DoesNotExist) as failed:
+    except (CatalogRefused, DatabaseError, RegisteredModel.DoesNotExist) as failed:
         s3.delete(bucket=source.bucket, key=staging_key)  # no row names it
-        if isinstance(failed, DatabaseError):
+        if not isinstance(failed, RegisteredModel.DoesNotExist):
             raise
         said = _("There is no model %(name)s.") % {"name": model}
         raise CatalogRefused(said, "not-found") from None
     return version
+
+
+def _hold(place: Store) -> None:
+    """Keep a store open until the transaction ends. Raises CatalogRefused: it is retired."""
+    try:
+        stores.hold(place)
+    except ValidationError as error:
+        raise CatalogRefused(" ".join(error.messages)) from None

@@ -12,6 +12,7 @@ from django.test import Client
 from activity.models import Event
 from core import aws
 from core.errors import CONFLICT
+from core.sentences import Sentence
 from models_catalog import importing, s3, store_rights, stores
 from models_catalog.models import Store, Version
 from models_catalog.refusals import CatalogRefused
@@ -202,6 +203,24 @@ def test_only_an_empty_store_is_retired(admin: User, other: str) -> None:
         stores.retire(name="default", actor=admin)
     with pytest.raises(CatalogRefused, match="no store"):
         stores.retire(name="nowhere", actor=admin)
+
+
+def test_nothing_is_repacked_into_a_store_that_is_retired(admin: User, other: str) -> None:
+    _add(admin, other)
+    model = make_model("zoo", 1, bucket=other, prefix="team-a", key="team-a/zoo.tar.gz")
+    reason = Sentence(importing.NOT_CANONICAL)
+    rejected = {"state": Version.State.REJECTED, "reason_code": reason.as_json()}
+    model.versions.update(as_found=True, reason=reason.english(), **rejected)
+    model.store = Store.objects.get(name="team-a")
+    model.save()
+    s3.replace(bucket=other, key="team-a/zoo.tar.gz", data=b"as it was found", found=None)
+    stores.retire(name="team-a", actor=admin)
+    with pytest.raises(CatalogRefused, match="is retired, and takes nothing new"):
+        importing.repack(model="zoo", number=1, actor=admin)
+    assert not list(s3.listing(bucket=other, prefix="staging/"))
+    assert model.versions.count() == 1
+    stores.restore(name="team-a", actor=admin)
+    assert importing.repack(model="zoo", number=1, actor=admin).number == 2
 
 
 def test_the_default_store_stays_where_the_settings_say(
