@@ -39,6 +39,14 @@ class ThrottledPasswordChangeForm(PasswordChangeForm):
         throttle.release(result)
         return str(password)
 
+    def save(self, commit: bool = True) -> User:
+        """Write the password alone: what an admin has changed since the user was read stays."""
+        user: User = self.user
+        user.set_password(self.cleaned_data["new_password1"])
+        if commit:
+            user.save(update_fields=["password"])
+        return user
+
 
 def role_of(user: User) -> str:
     """The name of a user's role; empty for none. Of several, which old rows may have, the most."""

@@ -13,8 +13,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import services
+from accounts.forms import ThrottledPasswordChangeForm
 from accounts.sessions import SessionStore
 from accounts.tests.conftest import PASSWORD
+from activity.models import Event
 from core.tests import nul
 
 NEW_PASSWORD = "brand new long password"
@@ -43,6 +45,34 @@ def test_other_sessions_end_at_a_change_of_the_own_password(sessions: list[Clien
     }
     assert sessions[0].post("/password/", form).status_code == 302
     assert [_logged_in(client) for client in sessions] == [True, False]
+
+
+@pytest.mark.not_quick
+@pytest.mark.parametrize("taken", ["is_active", "is_superuser"])
+def test_a_change_of_the_own_password_gives_nothing_back_that_an_admin_took_meanwhile(
+    ada: User, monkeypatch: pytest.MonkeyPatch, taken: str
+) -> None:
+    """Two hashes are made between the user is read and is written: half a second, or more."""
+    User.objects.create_superuser("root", password=PASSWORD)
+    User.objects.filter(pk=ada.pk).update(is_superuser=True)
+    client = Client()
+    client.force_login(ada)
+    usual = ThrottledPasswordChangeForm.clean_old_password
+
+    def slow(form: ThrottledPasswordChangeForm) -> str:
+        found = usual(form)
+        if taken == "is_active":
+            services.set_active(actor=None, user=User.objects.get(pk=ada.pk), active=False)
+        else:
+            services.set_superuser(actor=None, user=User.objects.get(pk=ada.pk), superuser=False)
+        return found
+
+    monkeypatch.setattr(ThrottledPasswordChangeForm, "clean_old_password", slow)
+    passwords = {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
+    client.post("/password/", {"old_password": PASSWORD, **passwords})
+    ada.refresh_from_db()
+    assert getattr(ada, taken) is False
+    assert not Event.objects.filter(action__in=["user.activated", "user.superuser_given"]).exists()
 
 
 def test_all_sessions_end_where_a_superuser_sets_the_password(
