@@ -124,8 +124,11 @@ def _to_webhook(row: Delivery, webhook: Webhook) -> None:
     at = clock.now()
     answer = _posted(row, webhook, at)
     with transaction.atomic():
+        # Locked before its delivery, as where somebody changes or removes it; and so that two
+        # workers pause it once. Events that name it for a new delivery need not wait.
+        locked = Webhook.objects.select_for_update(no_key=True).filter(pk=webhook.pk).first()
         _settle(row, at, answer)
-        _tell_webhook(webhook.pk, row, at, answer)
+        _tell_webhook(locked, row, at, answer)
 
 
 def _to_person(row: Delivery, person: User) -> None:
@@ -181,10 +184,11 @@ def _give_up(row: Delivery) -> None:
     Delivery.objects.release(row, state=State.FAILED, settled_at=clock.now())
 
 
-def _tell_webhook(webhook_pk: int, row: Delivery, at: datetime, answer: Answer) -> None:
-    """Note since when a webhook fails, and pause it after a day, or where its receiver is gone."""
-    # Its row is locked, so that two workers pause it once.
-    webhook = Webhook.objects.select_for_update().filter(pk=webhook_pk).first()
+def _tell_webhook(webhook: Webhook | None, row: Delivery, at: datetime, answer: Answer) -> None:
+    """Note since when a webhook fails, and pause it after a day, or where its receiver is gone.
+
+    Its row is locked; None: it was removed.
+    """
     if webhook is None or webhook.paused_at is not None:
         return
     if answer.problem is None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, connections, transaction
 from django.db.models import F
 from standardwebhooks import WebhookVerificationError
 
@@ -18,6 +18,7 @@ from notices import delivering, sending, services, tasks
 from notices.models import Delivery, DeliveryAttempt, Webhook
 from notices.tests.conftest import Hook, make_version, ready, rejected
 from notices.tests.receiver import Receiver
+from tests.servers import wait_until
 
 DAY = timedelta(days=1)
 
@@ -397,3 +398,45 @@ def test_the_log_holds_no_more_of_an_address_than_its_host(hook: Hook, receiver:
     text = json.dumps([event.parameters for event in Event.objects.all()])
     assert "hidden" not in text
     assert secret not in text
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one lock for all")
+@pytest.mark.django_db(transaction=True)
+def test_a_webhook_is_removed_while_a_delivery_to_it_is_settled(
+    hook: Hook, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook, _ = hook()
+    ready(version)
+    row = Delivery.objects.get()
+    settled, usual = threading.Event(), delivering._tell_webhook
+    failed: list[BaseException] = []
+
+    def tell(*given: Any) -> None:
+        settled.set()
+        wait_until(_somebody_waits, "that the removal waits")
+        usual(*given)
+
+    def work() -> None:
+        try:
+            delivering.deliver(delivery_pk=row.pk)
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(delivering, "_tell_webhook", tell)
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        assert settled.wait(30)
+        services.remove(uid=webhook.uid, actor=None)
+    finally:
+        worker.join()
+    assert not failed
+    assert not Webhook.objects.exists()
