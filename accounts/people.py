@@ -137,7 +137,7 @@ def _mail(user: User, address: str) -> str:
     ) % {"name": user.get_username(), "days": settings.PASSWORD_LINK_DAYS, "address": address}
     try:
         send_mail(_("Your account at the MME Portal"), text, None, [user.email])
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, ValueError, smtplib.SMTPException) as error:  # ValueError: of the address
         return _("The mail could not be sent (%(error)s): hand the link over yourself.") % {
             "error": error
         }

@@ -281,6 +281,18 @@ def test_a_mail_that_cannot_be_sent_is_told_and_the_link_shown(
     assert _link(page)
 
 
+def test_an_address_that_no_mail_can_have_is_told_and_the_link_shown(
+    admin: Client, settings: Any
+) -> None:
+    """The form takes it; as the mail has it, of ASCII, its domain is too long."""
+    settings.EMAIL_HOST = "mail.example.com"
+    email = f"ada@{'ü' * 61}.example"
+    answer = admin.post("/people/invite/", {"name": "ada", "role": "viewer", "email": email})
+    page = answer.content.decode()
+    assert "could not be sent" in page
+    assert _link(page)
+
+
 def test_without_a_server_no_mail_is_sent(admin: Client, settings: Any) -> None:
     settings.EMAIL_HOST = ""
     _invite(admin, email="ada@example.com")
