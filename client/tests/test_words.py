@@ -122,3 +122,13 @@ def test_a_locale_that_has_not_all_letters_gets_the_rest(
     else:
         assert "caf? ?" in ran.out
         assert "target model" in ran.out, "what comes after it"
+
+
+def test_no_document_holds_what_a_terminal_obeys(mme: Callable[..., Ran], fake: FakePortal) -> None:
+    """A model's labels and a container's log are written by whoever uploaded it."""
+    note = "a\x9b2J\x1b[2J\x7f\u202eb \u00e9 \ud55c"
+    fake.answers = [Says(document=version(note=note))]
+    ran = mme("show", "digits:3", "--json", url=fake.url, token="mme_x")
+    assert json.loads(ran.out)["note"] == note
+    assert terminal.clean(ran.out) == ran.out
+    assert "\u00e9 \ud55c" in ran.out

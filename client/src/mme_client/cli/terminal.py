@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Columns of a table whose output is no terminal: nothing is cut off.
 _WIDE = 10_000
+#: What JSON leaves as it is and a terminal obeys: DEL, C1 (U+009B is ESC [), turns of direction.
+_OBEYED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Terminal:
@@ -145,8 +148,12 @@ class Terminal:
 
 
 def _as_json(document: Any, **how: Any) -> str:
-    """JSON for people, too; with escapes where standard output cannot hold a letter."""
+    """JSON for people, too; with escapes of what a terminal obeys.
+
+    All letters beyond ASCII are escaped where standard output cannot hold one of them.
+    """
     text = json.dumps(document, ensure_ascii=False, **how)
+    text = _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
