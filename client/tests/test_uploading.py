@@ -89,3 +89,19 @@ def test_an_upload_that_is_refused_for_good_is_forgotten(fake: FakePortal, tmp_p
     with pytest.raises(errors.ProblemError):
         mme_client.Portal(fake.url, "t").models.push(archive, kept=kept)
     assert "/uploads/u1" not in kept.read_text()
+
+
+def test_an_upload_needs_no_file_of_its_own(fake: FakePortal, tmp_path: Path) -> None:
+    """Jobs of CI often have a disk that is read-only."""
+    archive = tmp_path / "digits_v3.tar.gz"
+    archive.write_bytes(b"x" * ((1 << 20) + 1))
+    begun = {"id": "u", "offset": 0, "made": None, "problem": None}
+    made = begun | {"offset": archive.stat().st_size, "made": {"model": "digits", "number": 3}}
+    fake.answers = [
+        Says(201, begun), Says(204, headers={"Upload-Offset": str(made["offset"])}),
+        Says(document=made), Says(document=EXAMPLES["versions_get"]["200"]),
+    ]  # fmt: skip
+    with mme_client.Portal(fake.url, "t") as portal:
+        version = portal.models.push(archive, "digits", kept="/proc/none/uploads.json")
+    assert version.number
+    assert [one.method for one in fake.requests] == ["POST", "PATCH", "GET", "GET"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
@@ -58,7 +59,14 @@ class Kept:
         return str(found[0]) if found else ""
 
     def put(self, key: str, address: str) -> None:
-        """Keep an address, or forget it where it is empty; what is older than a day goes."""
+        """Keep an address, or forget it where it is empty; what is older than a day goes.
+
+        Where the file cannot be written, as on a read-only disk, nothing is kept.
+        """
+        with contextlib.suppress(OSError):
+            self._put(key, address)
+
+    def _put(self, key: str, address: str) -> None:
         now = time.time()
         found = {name: one for name, one in self._read().items() if now - one[1] < _KEPT_S}
         found.pop(key, None)
