@@ -1,5 +1,6 @@
 """Retries, keys, time limits, proxies and certificates."""
 
+import contextlib
 import os
 import socket
 import ssl
@@ -206,6 +207,31 @@ def test_what_a_lost_answer_may_have_deleted_is_deleted(fake: FakePortal, lost: 
             fake.answers = [problem("unavailable", 503), problem("not-found", 404)]
             with pytest.raises(NotFound):  # the portal has said that it did nothing
                 delete(portal)
+
+
+def test_an_answer_that_comes_byte_by_byte_ends_with_the_time_limit() -> None:
+    ended = threading.Event()
+
+    def serve() -> None:
+        client, _ = server.accept()
+        client.recv(65536)
+        head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+        client.sendall(head.encode())
+        with contextlib.suppress(OSError):
+            while not ended.wait(0.1):
+                client.sendall(b" ")
+        client.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        began = time.monotonic()
+        with Portal(f"http://127.0.0.1:{server.getsockname()[1]}", "mme_x") as portal:
+            with portal.within(0.5), pytest.raises(TimedOut):
+                portal.me()
+            assert time.monotonic() - began < 5
+        ended.set()
+        thread.join()
 
 
 class Proxy:

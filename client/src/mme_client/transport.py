@@ -252,7 +252,9 @@ class Transport:
                 redirect=False,
                 retries=Retry(0, redirect=False, raise_on_redirect=False),
                 timeout=self._timeout(timeout),
+                preload_content=False,
             )
+            data = self._body_of(answer)
         except HTTPError as error:
             unreached = errors.Unreachable(f"{self.url}: {_why(error)}")
             if not self._never_connected(_root(error)):
@@ -264,7 +266,21 @@ class Transport:
         self._answered = True
         if self._seen_version is not None and VERSION_HEADER in answer.headers:
             self._seen_version(answer.headers[VERSION_HEADER])
-        return Answer(answer.status, answer.headers, answer.data)
+        return Answer(answer.status, answer.headers, data)
+
+    def _body_of(self, answer: urllib3.BaseHTTPResponse) -> bytes:
+        """All of it. One that comes byte by byte has no time limit but the person's own."""
+        if self.deadline is None:
+            return answer.data
+        pieces = []
+        try:
+            while piece := answer.read1(_BLOCK_BYTES):
+                pieces.append(piece)
+                self.left_s()
+        except BaseException:
+            answer.close()
+            raise
+        return b"".join(pieces)
 
     def _never_connected(self, error: BaseException | None) -> bool:
         """Whether nothing was ever reached: a longer time limit would not help."""
