@@ -276,6 +276,8 @@ class Supervisor:
             return
         if running.process is not None:
             running.process.terminate()
+        else:
+            self._end_descendants(running.part)
         running.state, running.stopping_since = PartState.FAILED, time.monotonic()
         self._console.say(f"Failed: {what}. It is started again when a file changes. {log}")
 

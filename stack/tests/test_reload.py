@@ -91,6 +91,21 @@ def test_a_step_runs_again_before_the_parts_that_wait_for_it(driven: Driven) -> 
     assert order.read_text().split() == ["migrate", "web", "migrate-2", "web"]
 
 
+def test_what_a_part_that_failed_had_started_is_ended_before_it_starts_again(
+    reloading: Driven,
+) -> None:
+    """It may hold the port of the next run."""
+    child = reloading.folder / "child"
+    write = f"open({str(child)!r}, 'w').write(str(child.pid))"
+    start = f"import subprocess\nchild = subprocess.Popen(['sleep', '600'])\n{write}\n"
+    _save(reloading, "web", f"{start}raise SystemExit('a mistake')\n")
+    wait_until(lambda: "Failed: web did not start" in reloading.says(), "the failure")
+    left = reloading.pid_in("child")
+    _save(reloading, "web", ENDLESS)
+    wait_until(lambda: "web is back." in reloading.says(), "the restart")
+    assert gone(left)
+
+
 def test_a_part_that_ignores_sigterm_is_killed_and_started_again(driven: Driven) -> None:
     driven.plan["reloads"] = True
     driven.service("web", "signal.signal(signal.SIGTERM, signal.SIG_IGN)", stop_within_s=0.3)
