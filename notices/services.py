@@ -107,7 +107,11 @@ def change(
         webhook = _locked(uid, check)
         changed = _take(webhook, change)
         if changed:
-            webhook.save(update_fields=changed)
+            fields = [*changed]
+            if "url" in changed:  # how long the receiver before failed says nothing of this one
+                webhook.failing_since = None
+                fields.append("failing_since")
+            webhook.save(update_fields=fields)
             _record(webhook, "webhook.changed", actor, fields=", ".join(changed))
         if paused is not None:
             _set_paused(webhook, paused, actor)

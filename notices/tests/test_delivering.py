@@ -192,6 +192,25 @@ def test_after_a_day_of_failures_it_is_paused(
     assert _deliver().state == Delivery.State.DELIVERED
 
 
+def test_another_address_begins_anew(hook: Hook, receiver: Receiver, version: Version) -> None:
+    webhook, _ = hook()
+    ready(version)
+    receiver.says(500)
+    _deliver()
+    _pass(DAY - timedelta(minutes=1))
+    moved = services.Change(url=f"{receiver.url}?moved")
+    services.change(uid=webhook.uid, change=moved, actor=None)
+    _pass(timedelta(minutes=2))
+    rejected(version)
+    receiver.answers = [(503, {}, b"")] * 2  # it is just starting
+    _deliver()
+    webhook.refresh_from_db()
+    assert webhook.paused_at is None, "only the one before failed for a day"
+    services.change(uid=webhook.uid, change=services.Change(note="a note"), actor=None)
+    webhook.refresh_from_db()
+    assert webhook.failing_since is not None
+
+
 def test_a_success_ends_the_failing(hook: Hook, receiver: Receiver, version: Version) -> None:
     webhook, _ = hook()
     ready(version)
