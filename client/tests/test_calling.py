@@ -178,3 +178,17 @@ def test_a_file_whose_name_is_no_text_is_called_too(
     ran = mme_process("invoke", "demo", "--models", "digits:2", str(picture), "--json", **variables)
     assert ran.code == 0, ran.err
     assert os.fsencode(json.loads(ran.out)["file"]) == os.fsencode(picture)
+
+
+@pytest.mark.parametrize("option", ["--attributes", "--type", "--accept"])
+def test_a_header_of_other_letters_is_wrong_use(
+    mme_process: Callable[..., Ran], fake: FakePortal, picture: str, option: str
+) -> None:
+    ran = mme_process(
+        "invoke", "demo", "digits:2", picture, "--raw", option, "한글", MME_URL=fake.url,
+        MME_TOKEN="mme_x",
+    )  # fmt: skip
+    assert ran.code == 2, ran.err
+    assert "can hold ASCII alone, and not '한글'" in ran.err
+    assert "Traceback" not in ran.err
+    assert not fake.requests

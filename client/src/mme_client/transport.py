@@ -172,6 +172,9 @@ class Transport:
             sent["Accept-Language"] = self.language
         if method == "POST":
             sent.setdefault(KEY_HEADER, str(uuid.uuid4()))
+        for name, value in sent.items():
+            if not value.isascii():
+                raise ValueError(f"The header {name} can hold ASCII alone, and not {value!r}.")
         if document is not None:
             body = json.dumps(document).encode()
             sent["Content-Type"] = JSON
