@@ -233,3 +233,20 @@ def test_today_says_the_command_of_what_one_may_do(mme: Mme, fake: FakePortal) -
     fake.answers = [Says(document={"needs": [need], "endpoints": None, "calls": None})]
     assert command in mme("today", url=fake.url, token="t").out
     assert command not in mme("today", "--quiet").out
+
+
+def test_somebody_without_a_home_has_no_log_in_and_keeps_no_uploads(
+    mme: Mme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container whose user has a number alone."""
+
+    def none() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", none)
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert config.uploads_file() is None
+    ran = mme("whoami")
+    assert ran.code == 1
+    assert "set HOME or XDG_CONFIG_HOME" in ran.err

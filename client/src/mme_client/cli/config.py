@@ -26,14 +26,23 @@ class ConfigError(Exception):
 
 def file() -> Path:
     """Where ``mme login`` keeps address and token: below XDG_CONFIG_HOME."""
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "mme" / "login.json"
+    base = os.environ.get("XDG_CONFIG_HOME")
+    try:
+        return Path(base or Path.home() / ".config") / "mme" / "login.json"
+    except RuntimeError:  # of a user whom the system does not know, as in containers
+        raise ConfigError(Path("~"), "there is no home; set HOME or XDG_CONFIG_HOME") from None
 
 
-def uploads_file() -> Path:
-    """Where ``mme push`` keeps the addresses of unfinished uploads: below XDG_STATE_HOME."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "mme" / "uploads.json"
+def uploads_file() -> Path | None:
+    """Where ``mme push`` keeps the addresses of unfinished uploads: below XDG_STATE_HOME.
+
+    None: nowhere, as there is no home.
+    """
+    base = os.environ.get("XDG_STATE_HOME")
+    try:
+        return Path(base or Path.home() / ".local" / "state") / "mme" / "uploads.json"
+    except RuntimeError:
+        return None
 
 
 def load() -> Login:
