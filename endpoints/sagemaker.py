@@ -391,7 +391,7 @@ def describe_config(name: str) -> SageMakerConfig:
         variants=() if is_plain(variants) else variants,
         options=_config_options(answer, rows[0]),
         extras=(*_extras(answer, _OF_CONFIG), *sorted(extras)),
-        more_models=tuple(models.keys() - {rows[0].get("ModelName", ""), ""}),
+        more_models=tuple(one for one in models if one not in ("", rows[0].get("ModelName", ""))),
     )
 
 
