@@ -47,6 +47,7 @@ def try_page(request: HttpRequest) -> HttpResponse:
     language = _language()
     context = {
         "document": reverse("api:openapi"),
+        "tags": reference(language).values(),
         "shown": reverse("api:openapi") + ("?language=ko" if language == "ko" else ""),
         "words": "{}" if language == "en" else json.dumps(swagger_ui.words(), ensure_ascii=False),
     }

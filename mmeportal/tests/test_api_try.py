@@ -23,6 +23,10 @@ def _load(page: Page, label: str = "Load Swagger UI") -> None:
     page.get_by_role("button", name=label).click()
 
 
+def _choose(page: Page, group: str) -> None:
+    page.locator("#group").select_option(group)
+
+
 def _run(page: Page, operation: str, body: str = "") -> Any:
     """Open an operation of the page and execute it; gives what the portal answers."""
     block = page.locator(f"[id$='-{operation}']")
@@ -53,6 +57,9 @@ def test_a_link_leads_to_its_operation_and_the_page_calls_with_the_session_and_w
         expect(linked).to_be_in_viewport(timeout=60_000)
         expect(linked.get_by_role("button", name="Try it out")).to_be_in_viewport()
 
+        assert page.locator(".opblock-tag").all_inner_texts() == ["models"]
+
+        _choose(page, "tokens")
         me = _run(page, "me_get")
         assert (me.status, me.json()["token"]) == (200, None)
         made = _run(page, "tokens_create", '{"name": "tried", "scopes": ["read"]}')
@@ -65,10 +72,9 @@ def test_a_link_leads_to_its_operation_and_the_page_calls_with_the_session_and_w
             "button", name="Apply credentials"
         ).click()
         page.get_by_role("button", name="Close").first.click()
-        page.locator("[id$='-me_get'] .opblock-summary-control").click()
-        with page.expect_response(lambda one: "/api/v1/me" in one.url) as answered:
-            page.locator("[id$='-me_get']").get_by_role("button", name="Execute").click()
-        assert answered.value.json()["token"]["name"] == "pipeline"
+        _choose(page, "site")  # the token is for all groups
+        _choose(page, "tokens")
+        assert _run(page, "me_get").json()["token"]["name"] == "pipeline"
         assert not faults
 
 
@@ -83,13 +89,41 @@ def test_nothing_is_loaded_unasked_and_what_fails_is_loaded_again(
         button = page.get_by_role("button", name="Load Swagger UI")
         expect(button).to_be_visible()
         assert not [url for url in asked if "/ninja/" in url or "openapi.json" in url]
-        page.route("**/swagger-ui-bundle.js", lambda route: route.abort())
-        button.click()
-        expect(page.locator("#swagger-ui [role=alert]")).to_contain_text("could not be loaded")
-        page.unroute("**/swagger-ui-bundle.js")
+        alert = page.locator("#swagger-ui [role=alert]")
+        _choose(page, "tokens")
+        for part in ("**/swagger-ui-bundle.js", "**/openapi.json*"):
+            page.route(part, lambda route: route.abort())
+            button.click()
+            expect(alert).to_contain_text("could not be loaded")
+            page.unroute(part)
         button.click()
         expect(page.locator("[id$='-me_get']")).to_be_visible(timeout=60_000)
         expect(page.locator("#swagger-ui")).to_have_count(0)
+
+
+# The operations of each group, and the schemas that are named and not there.
+_GROUPS = """async () => {
+  whole = await documentOfAll();
+  return [...choice.options].map(({value}) => {
+    const {paths, components} = of(value);
+    const text = JSON.stringify([paths, components]);
+    const named = text.matchAll(/"#\\/components\\/schemas\\/([^"]+)"/g);
+    const missing = [...named].map(([, name]) => name).filter((name) => !components.schemas[name]);
+    return [Object.values(paths).flatMap(Object.values).map((one) => one.operationId), missing];
+  });
+}"""
+
+
+def test_each_group_is_whole_and_each_operation_is_in_one(
+    browser: Any, live_server: Any, transactional_db: None, user_in: Callable[[str], Any]
+) -> None:
+    with _opened(browser, live_server.url, user_in("viewer")) as context:
+        page = context.new_page()
+        page.goto("/docs/api/try/")
+        *groups, (every, _) = found = page.evaluate(_GROUPS)
+    assert not any(missing for _, missing in found)
+    assert sorted(name for names, _ in groups for name in names) == sorted(every)
+    assert all(0 < len(names) < len(every) / 2 for names, _ in groups)
 
 
 def test_the_page_needs_a_log_in_and_has_its_files(client_of: Callable[[str], Client]) -> None:
@@ -155,9 +189,13 @@ def test_swagger_ui_speaks_korean(
     with _opened(browser, live_server.url, user_in("operator")) as context:
         context.set_extra_http_headers({"Accept-Language": "ko"})
         page = context.new_page()
+        page.goto("/docs/api/try/#/tokens/me_get")
+        expect(page.locator("#group")).to_have_value("tokens")
         page.goto("/docs/api/try/")
         _load(page, "Swagger UI 불러오기")
-        for name in ("me_get", "aliases_put", "invocations_create"):
+        groups = {"me_get": "tokens", "aliases_put": "aliases", "invocations_create": "invocations"}
+        for name, group in groups.items():
+            _choose(page, group)
             operation = page.locator(f"[id$='-{name}']")
             operation.locator(".opblock-summary-control").click(timeout=60_000)
             operation.get_by_role("button", name="직접 실행").click()
