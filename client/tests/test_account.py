@@ -215,6 +215,7 @@ def test_a_portal_that_is_not_there_is_7_and_a_time_limit_6(mme: Mme, fake: Fake
     ran = mme("whoami", url="http://127.0.0.1:9", token="mme_x")
     assert ran.code == 7
     assert "HTTPConnection" not in ran.err
+    assert "Does the portal run, and is its address right?" in ran.err
     fake.answers = [problem("unavailable", 503, Retry_After="20")]
     ran = mme("whoami", "--timeout", "0.2", url=fake.url)
     assert ran.code == 6, ran.err

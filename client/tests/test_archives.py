@@ -453,3 +453,13 @@ def test_metadata_goes_with_a_push(mme: Mme, fake: FakePortal, archive: Path) ->
     fake.answers = [Says(document=version(metadata={"accuracy": 0.93}))]
     assert re.search(r"accuracy +0\.93", mme("show", "digits:3").out)
     assert mme("push", str(archive), "--meta", "accuracy").code == 2
+
+
+def test_a_download_into_a_folder_that_is_not_there_names_the_folder(
+    mme: Mme, fake: FakePortal, tmp_path: Path
+) -> None:
+    fake.answers = [READY]
+    folder = tmp_path / "none"
+    ran = mme("download", "digits:3", "-o", str(folder / "x.tar.gz"), url=fake.url, token="mme_x")
+    assert ran.code == 1
+    assert ran.err.strip() == f"{folder}: There is no such file or folder."

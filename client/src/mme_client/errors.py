@@ -15,12 +15,14 @@ class MmeError(Exception):
 class Unreachable(MmeError):
     """Nothing answered at the address, or it is no portal, or its certificate is not trusted.
 
-    ``status``: of an answer that is none of a portal; 0: there was no answer.
+    ``status``: of an answer that is none of a portal; 0: there was no answer. ``never_connected``:
+    there was no connection either, from the beginning.
     """
 
-    def __init__(self, *said: object, status: int = 0) -> None:
+    def __init__(self, *said: object, status: int = 0, never_connected: bool = False) -> None:
         super().__init__(*said)
         self.status = status
+        self.never_connected = never_connected
 
 
 class TimedOut(MmeError):

@@ -259,8 +259,9 @@ class Transport:
             )
             data = self._body_of(answer)
         except HTTPError as error:
-            unreached = errors.Unreachable(f"{self.url}: {_why(error)}")
-            if not self._never_connected(_root(error)):
+            never = self._never_connected(_root(error))
+            unreached = errors.Unreachable(f"{self.url}: {_why(error)}", never_connected=never)
+            if not never:
                 self.left_s()  # of two reasons the person's own limit is the one
             raise unreached from _root(error)
         finally:
@@ -311,7 +312,7 @@ class Transport:
         """
         seconds = min(seconds, MAX_PAUSE_S)
         if self.deadline is not None and self.deadline - time.monotonic() <= seconds:
-            if error is not None and self._never_connected(error.__cause__):
+            if isinstance(error, errors.Unreachable) and error.never_connected:
                 raise error
             raise errors.TimedOut(str(error or "")) from error
         time.sleep(seconds)

@@ -334,6 +334,10 @@ def download(
             with temporary.open("wb") as file, terminal.progress(path.name) as progress:
                 sha256 = portal.models.download(name, file, original=original, progress=progress)
             temporary.replace(path)
+        except OSError as error:
+            if error.filename == str(temporary):  # which nobody has asked for
+                error.filename = str(path if path.parent.is_dir() else path.parent)
+            raise
         finally:
             temporary.unlink(missing_ok=True)
         if json:

@@ -625,6 +625,9 @@ MESSAGES: dict[str, str] = {
     "Request {id}; mme {version}": "요청 {id}, mme {version}",
     "The time that --timeout gives is over. {why}": "--timeout 시간이 지났습니다. {why}",
     "No answer of a portal. {why}": "포털이 응답하지 않습니다. {why}",
+    "Does the portal run, and is its address right? Another one: mme login, MME_URL.": (
+        "포털이 실행 중인지, 주소가 맞는지 확인하세요. 다른 주소 지정: mme login, MME_URL."
+    ),
     "Say which portal: mme login URL, or set MME_URL and MME_TOKEN.": (
         "포털을 지정하세요. mme login URL을 실행하거나 MME_URL과 MME_TOKEN을 설정하세요."
     ),

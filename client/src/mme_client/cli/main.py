@@ -132,6 +132,10 @@ def _said(error: "MmeError") -> int:
         say(_("The time that --timeout gives is over. {why}").format(why=error).strip())
     elif isinstance(error, errors.Unreachable):
         say(_("No answer of a portal. {why}").format(why=error))
+        if error.never_connected:
+            say(
+                _("Does the portal run, and is its address right? Another one: mme login, MME_URL.")
+            )
     else:
         say(str(error))
     return code
