@@ -85,13 +85,18 @@ def test_the_page_shows_both_and_leaves_out_what_is_alike(
     def rows(query: str = "") -> list[str]:
         page = client.get(url + query).content.decode()
         assert "<b>" not in page
-        return re.findall(r'<th scope="row">([^<]+)</th>', page)
+        return [one.strip() for one in re.findall(r'<th scope="row">([^<]+)<', page)]
 
     assert {"Parameters", "Note", "accuracy", "Convolution"} <= set(rows())
     differing = rows("?with=digits:1&differ=1")
     assert {"Note", "accuracy", "Pooling"} <= set(differing)
     assert "Parameters" not in differing
     page = client.get(f"{url}?with=digits:1").content.decode()
+    assert "What differs is bold." in page
+    # Who does not see the page is told so of each.
+    said = dict(re.findall(r'<th scope="row">([^<]+)<(/th|span)', page))
+    told = {label.strip(): end == "span" for label, end in said.items()}
+    assert (told["Note"], told["Parameters"]) == (True, False)
     assert page.index("v1</a></th>") < page.index("v2</a></th>")
     for label in ("three", "&lt;b&gt;", "one 1 → 2"):
         assert f"<span>{label}</span>" in page
