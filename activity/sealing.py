@@ -59,10 +59,14 @@ def seal() -> int:
 def _seal_batch() -> int:
     with transaction.atomic():
         newest = EventSeal.objects.aggregate(newest=Max("event_id"))["newest"] or 0
-        rows = unsealed().filter(pk__gt=newest - _OUT_OF_ORDER).order_by("pk")
+        lowest = newest - _OUT_OF_ORDER
+        # An old one is unsealed where it was redacted alone; one that was inserted stays so.
+        redacted = EventSeal.objects.filter(salt="").values("event_id")
+        old = unsealed().filter(pk__lte=lowest, pk__in=redacted).order_by("pk")[:BATCH]
+        rows = unsealed().filter(pk__gt=lowest).order_by("pk")[:BATCH]
         previous = head()
         seals = []
-        for event in rows[:BATCH]:
+        for event in [*old, *rows][:BATCH]:
             made = _made(event, previous)
             previous = made.link
             seals.append(made)

@@ -158,6 +158,19 @@ def test_what_was_redacted_is_sealed_anew_and_cannot_be_guessed(
     assert len(sealing.verify().problems) == 1
 
 
+def test_an_old_event_that_was_redacted_is_sealed_anew(
+    sealed: list[int], user_in: Callable[[str], User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealing, "_OUT_OF_ORDER", 2)
+    redaction.redact(text="digits-0", actor=user_in("admin"))
+    sealing.seal()
+    assert not sealing.unsealed().exists()
+    monkeypatch.setattr(sealing, "LATE", timedelta(0))
+    report = sealing.verify()
+    assert (report.redacted, report.problems) == (1, [])
+    assert sealing.seal() == 0
+
+
 def test_the_command_says_what_is_wrong_and_prints_the_head(sealed: list[int]) -> None:
     out = StringIO()
     call_command("verify_activity", stdout=out)
