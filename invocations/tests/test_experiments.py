@@ -685,7 +685,7 @@ def test_a_piece_of_a_day_has_all_its_targets_and_a_seed_draws_the_same() -> Non
     [
         ("day:2026-01-26", "No call of these versions on demo is recorded of 2026-01-26"),
         ("day:2026-02-30", "2026-02-30 is no day"),
-        ("day:9000-01-01", "is not over"),
+        ("day:9999-12-31", "is not over"),
         ("day:yesterday", "Draw by uniform"),
     ],
 )
