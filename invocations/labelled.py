@@ -325,6 +325,8 @@ def archive(model: RegisteredModel) -> Iterator[bytes]:
             file = f"pictures/{number:05}-{row.sha256[:12]}.{suffix}"
             try:
                 packed.writestr(file, content(row))
+            except LabelledPicture.DoesNotExist:  # it was taken out meanwhile
+                continue
             except AwsError:
                 file = ""
             table.append(

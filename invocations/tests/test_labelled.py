@@ -384,6 +384,21 @@ def test_the_zip_has_the_pictures_and_a_table_without_formulas(
     assert (lines[0]["predicted"], lines[0]["version"]) == ("eight", "digits v1")
 
 
+def test_a_picture_that_is_taken_out_meanwhile_does_not_cut_the_zip_short(
+    call: Callable[..., Invocation], client_of: Callable[[str], Client]
+) -> None:
+    client, answer = client_of("viewer"), call()
+    client.post(_wrong(answer), {"label": "nine"})
+    client.post(_wrong(call(b"another", number=1)), {"label": "three"})
+    parts = labelled.archive(answer.version.model)
+    first = next(parts)
+    LabelledPicture.objects.order_by("-pk")[0].delete()
+    packed = zipfile.ZipFile(io.BytesIO(first + b"".join(parts)))
+    assert len(packed.namelist()) == 2
+    lines = list(csv.DictReader(io.StringIO(packed.read("labels.csv").decode("utf-8-sig"))))
+    assert [line["label"] for line in lines] == ["nine"]
+
+
 @pytest.mark.parametrize("role", ["viewer", "operator"])
 def test_only_admins_empty_a_set(
     call: Callable[..., Invocation], client_of: Callable[[str], Client], role: str
