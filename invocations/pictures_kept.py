@@ -4,8 +4,8 @@ PICTURES_KEPT_HOURS after it was last sent a picture is deleted, and THUMBNAILS_
 call its thumbnail.
 
 Bytes up to 64 KB lie in the row, larger ones in S3 below ``PICTURES_PREFIX``, outside the stores
-that endpoints serve. An object is written before its row and deleted before it, so a row that is
-there has its picture; what a crash in between leaves is deleted by `sweep_objects`. A thread of
+that endpoints serve. An object is written before its row, so a row that is there has its picture;
+an object without a row, as a crash in between leaves it, is deleted by `sweep_objects`. A thread of
 this process writes the objects, after the answer: a picture that S3 does not take is not kept.
 
 The page makes thumbnail and preview while the model works. Those of what a program sent are made
@@ -355,21 +355,22 @@ def delete(sha256: str, *, waits: bool = True) -> None:
 
 
 def sweep() -> None:
-    """Drop the pictures that were kept long enough: their objects first.
+    """Drop the pictures that were kept long enough.
 
-    Where S3 does not delete one, it stays, and the next sweep tries again.
+    Their rows first: one that is sent again meanwhile stays, with its object. An object that S3
+    does not delete is named by no row, and `sweep_objects` deletes it.
     """
     expired = Picture.objects.expired()
     # Asked first: a write that changes nothing takes SQLite's one lock all the same.
     if not expired.exists():
         return
-    for picture in expired.exclude(key="").only("pk", "bucket", "key")[:1000]:
+    for picture in list(expired.exclude(key="").only("pk", "bucket", "key")[:1000]):
+        if not expired.filter(pk=picture.pk).delete()[0]:
+            continue
         try:
             s3.delete(bucket=picture.bucket, key=picture.key)
         except AwsError as error:
-            logger.warning("A picture stays until the next sweep: %s", error)
-            continue
-        Picture.objects.filter(pk=picture.pk).delete()
+            logger.warning("The object of an old picture is deleted later: %s", error)
     expired.filter(key="").delete()
     old = PictureGiver.objects.filter(at__lt=clock.now() - Picture.kept_for())
     old.exclude(sha256__in=Picture.objects.values("sha256")).delete()

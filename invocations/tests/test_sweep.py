@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from invocations import services, tasks
+from invocations import pictures_kept, services, tasks
 from invocations.models import Invocation, Picture
 from mmeportal.settings import CELERY_BEAT_SCHEDULE
 
@@ -44,3 +44,25 @@ def test_the_sweep_forgets_pictures_after_a_day(db):
     Picture.objects.filter(pk=old.pk).update(used_at=timezone.now() - timedelta(hours=25))
     services.sweep()
     assert list(Picture.objects.all()) == [new]
+
+
+def test_a_picture_that_is_sent_while_others_are_swept_stays(db, objects, monkeypatch):
+    first, second = (
+        Picture.objects.create(sha256=c * 64, name=c, data=b"", thumbnail=b"2", key=f"pictures/{c}")
+        for c in "ab"
+    )
+    Picture.objects.update(used_at=timezone.now() - timedelta(hours=25))
+    objects.kept = {"pictures/a": b"1", "pictures/b": b"1"}
+
+    class Slow:
+        @staticmethod
+        def delete(*, bucket, key):
+            objects.delete(bucket=bucket, key=key)
+            left = Picture.objects.exclude(key=key)
+            left.update(used_at=timezone.now())  # as keep_now() does
+
+    monkeypatch.setattr(pictures_kept, "s3", Slow)
+    pictures_kept.sweep()
+    (kept,) = Picture.objects.all()
+    assert kept in (first, second)
+    assert list(objects.kept) == [kept.key]
