@@ -59,8 +59,10 @@ class Place:
                 texts[column] = Cast(name, TextField())
             for form in forms:
                 found |= Q(**{f"{column}__icontains": form})
-                if column != name:
-                    found |= Q(**{f"{column}__icontains": json.dumps(form)[1:-1]})
+                # SQLite has escapes for letters beyond ASCII, PostgreSQL the letters.
+                for ascii_alone in (True, False) if column != name else ():
+                    escaped = json.dumps(form, ensure_ascii=ascii_alone)[1:-1]
+                    found |= Q(**{f"{column}__icontains": escaped})
         rows: QuerySet[Model] = self.model._base_manager.alias(**texts).filter(found)
         return rows
 

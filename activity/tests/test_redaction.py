@@ -77,6 +77,16 @@ def test_case_and_the_way_letters_are_composed_do_not_matter(admin: User, db: No
     assert Version.objects.get().note == f"Ask {redaction.MARK} and {redaction.MARK}"
 
 
+@pytest.mark.not_quick
+def test_a_text_with_a_quote_and_letters_beyond_ascii_is_found_in_json(
+    admin: User, db: None
+) -> None:
+    text = 'Jörg "Jo" Müller'
+    make_model("a", 1, metadata={"by": f"asked by {text}"})
+    assert redaction.redact(text=text, actor=admin)
+    assert Version.objects.get().metadata == {"by": f"asked by {redaction.MARK}"}
+
+
 def test_labels_that_become_the_same_share_a_row(admin: User, db: None) -> None:
     make_model("a", 1, label_file=LabelFile.of(["cat", "anna"]))
     make_model("b", 1, label_file=LabelFile.of(["cat", redaction.MARK]))
