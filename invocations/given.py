@@ -10,6 +10,7 @@ from typing import BinaryIO
 from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
+from core.storable import storable
 from invocations import payload, pictures_kept
 from invocations.side_by_side import ComparisonRefused, GivenPicture
 
@@ -91,5 +92,6 @@ def keep(
     found = []
     for file, name in files:
         read = payload.read(file, name)
-        found.append(GivenPicture(pictures_kept.keep_now(read, giver), name, label_of(name)))
+        sha256 = pictures_kept.keep_now(read, giver)
+        found.append(GivenPicture(sha256, storable(name), storable(label_of(name))))
     return found

@@ -242,6 +242,21 @@ def test_several_pictures_on_the_page_lead_to_the_page_of_their_answers(
 
 
 @pytest.mark.not_quick
+def test_a_nul_in_a_label_or_a_folder_is_stored_as_another_character(
+    two: Pair, models: Models, client_of: Callable[[str], Client]
+) -> None:
+    """PostgreSQL takes no text with one."""
+    labels = SimpleUploadedFile("right.csv", b"one.png,ei\0ght\ntwo.png,three\n", "text/csv")
+    files = [_file(1, "one.png"), _file(2, "two.png")]
+    client = client_of("viewer")
+    answer = _post(client, two, picture=files, label_file=labels, folder=["a\0b", "c"])
+    assert answer.status_code == 302
+    assert [(row.name, row.label) for row in ComparedPicture.objects.order_by("pk")] == [
+        ("a\ufffdb/one.png", "ei\ufffdght"), ("c/two.png", "three"),
+    ]  # fmt: skip
+
+
+@pytest.mark.not_quick
 def test_what_several_pictures_cannot_be_is_said_and_nothing_is_called(
     two: Pair,
     models: Models,
