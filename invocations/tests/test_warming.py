@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,6 +158,15 @@ def test_a_model_that_fails_is_told_and_the_next_one_is_called(
     warming = work(running.start(endpoint=demo, models="m0:1,m1:1,m2:1", actor=boss))
     told = [bool(one["error"]) for one in warming.results]
     assert told == [True, False, False], "who refuses the picture has loaded its model"
+
+
+def test_a_sample_that_is_no_picture_keeps_nothing_from_being_warmed(
+    demo: Endpoint, versions: list[Version], boss: User, tmp_path: Path, settings: Any
+) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    settings.SAMPLES_DIR = str(tmp_path)
+    warming = work(running.start(endpoint=demo, models="m1:1", actor=boss))
+    assert (warming.state, warming.made, warming.refused) == (Warming.State.DONE, 1, 0)
 
 
 def test_two_at_a_time_are_refused_and_so_is_what_cannot_be_called(

@@ -6,6 +6,7 @@ called again. The calls are those of services.py, in the lists of calls, told ap
 count not as traffic.
 """
 
+import io
 import logging
 from datetime import timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.targets import CallTarget
 from invocations.models import Invocation, Warming
 from invocations.payload import Payload
+from invocations.pictures import NotAPicture
 from invocations.warming import chosen
 from models_catalog.models import Version
 
@@ -212,8 +214,11 @@ def _result(
 def _payload() -> Payload:
     """What is sent: a sample, or what a container refuses once the model is loaded."""
     for sample in samples.all_samples():
-        path = samples.path_of(sample.name)
-        if path is not None:
-            with path.open("rb") as file:
-                return payload.read(file, sample.name)
+        found = samples.read(sample.name)
+        if found is None:
+            continue
+        try:
+            return payload.read(io.BytesIO(found[0]), sample.name)
+        except NotAPicture as problem:
+            log.warning("The sample %s is left out: %s", sample.name, problem)
     return Payload("warming", "application/json", b"[]")
