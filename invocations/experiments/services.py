@@ -196,10 +196,14 @@ def start(*, wanted: Wanted, endpoint: Endpoint, actor: User) -> Experiment:
     """Have a job make the calls. Raises ExperimentRefused, with nothing written."""
     all_of_it = _checked(wanted, endpoint, actor)
     checked, found = all_of_it.wanted, all_of_it.targets
-    if Experiment.objects.unfinished().filter(created_by=actor).count() >= MOST_OPEN:
-        said = _("%(count)s of your experiments wait or run. Stop one, or wait until one is done.")
-        raise ExperimentRefused(said % {"count": MOST_OPEN})
     with transaction.atomic():
+        # Two requests at a time must not both find room: the second waits for the first.
+        User.objects.select_for_update().get(pk=actor.pk)
+        if Experiment.objects.unfinished().filter(created_by=actor).count() >= MOST_OPEN:
+            said = _(
+                "%(count)s of your experiments wait or run. Stop one, or wait until one is done."
+            )
+            raise ExperimentRefused(said % {"count": MOST_OPEN})
         sending.keep_longer(checked.given)
         experiment = Experiment.objects.create(
             name=checked.name,

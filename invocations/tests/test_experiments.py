@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from PIL import Image
 
 from core import clock, errors, request_id
@@ -553,6 +555,19 @@ def test_limits_are_by_role(
         experiments.rename(experiment=theirs, name="mine", actor=viewer)
     experiments.rename(experiment=ours, name=" a name ", actor=operator)
     assert ours.title == "a name"
+
+
+def test_room_is_looked_for_under_a_lock(three: list[Version], operator: User) -> None:
+    """Of two requests at a time the second counts what the first has begun."""
+    with CaptureQueriesContext(connection) as queries:
+        _start(operator)
+    told = [query["sql"] for query in queries]
+    begins = next(at for at, sql in enumerate(told) if sql.startswith(("SAVEPOINT", "BEGIN")))
+    counts = next(at for at, sql in enumerate(told) if "COUNT(*)" in sql and "state" in sql)
+    writes = next(at for at, sql in enumerate(told) if "INSERT" in sql and "experiment" in sql)
+    assert begins < counts < writes
+    if connection.features.has_select_for_update:
+        assert any("FOR UPDATE" in sql for sql in told[begins:counts])
 
 
 @pytest.mark.not_quick
