@@ -513,7 +513,8 @@ def _payload(request: HttpRequest) -> Payload:
     again = request.POST.get("again")
     if not again:
         raise NotAPicture(_("Choose a picture first, or click one of the samples."))
-    kept = pictures_kept.find(again) if pictures_kept.may_see(again) else None
+    seen = not has_nul(again) and pictures_kept.may_see(again)
+    kept = pictures_kept.find(again) if seen else None
     if kept is None:
         raise NotAPicture(_("That picture is no longer kept. Choose it again."))
     name = pictures_kept.names_of(actor(request), [kept])[kept.sha256]

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_noop
 from activity.models import Event
 from activity.services import record
 from core.permissions import not_permitted
+from core.storable import has_nul
 from models_catalog import alias_mirror, secrecy
 from models_catalog.models import (
     Alias,
@@ -164,6 +165,8 @@ def _model(rows: QuerySet[RegisteredModel], name: str) -> RegisteredModel:
 
 
 def _current(row: RegisteredModel, name: str) -> Alias | None:
+    if has_nul(name):  # nothing has such a name, and PostgreSQL refuses to look
+        return None
     return Alias.objects.filter(model=row, name=name).listed().first()
 
 

@@ -9,11 +9,13 @@ from concurrent.futures import Future
 import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from PIL import ExifTags, Image
 
 from core import errors
+from core.tests import nul
 from endpoints.models import Endpoint
 from endpoints.variants import ProductionVariant
 from invocations import runtime, services
@@ -618,3 +620,9 @@ def test_empty_portals_say_what_to_do(db, account, client_of, make_version):
     assert "There is no version to call" in text(client.get("/invoke/"))
     make_version()
     assert "No answer yet" in text(client.get("/invoke/"))
+
+
+def test_a_kept_picture_with_nul_in_its_name_is_not_there(post, monkeypatch):
+    monkeypatch.setattr(connection, "execute_wrappers", [nul.refuse])
+    answer = post(again="a\0b")
+    assert "no longer kept" in html.unescape(answer.content.decode())

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from core import clock
+from core.tests import nul
 from models_catalog import aliases
 from models_catalog.models import Alias, AliasMirror, Version
 from models_catalog.tests.test_aliases import make_model, point
@@ -119,6 +121,17 @@ def test_any_name_is_added_and_a_wrong_one_is_explained(operator: Client) -> Non
 
 @pytest.mark.not_quick
 @pytest.mark.django_db
+@pytest.mark.django_db
+def test_a_name_with_nul_is_explained_where_the_database_takes_none(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_model()
+    monkeypatch.setattr(connection, "execute_wrappers", [nul.refuse])
+    answer = operator.post(f"{MODEL}move-alias/", {"alias": "a\0b", "number": "1"})
+    assert answer.status_code == 422
+    assert not Alias.objects.exists()
+
+
 def test_a_deleted_alias_keeps_its_page_with_its_history(operator: Client) -> None:
     make_model()
     point(1, name="staging", reason="First.")
