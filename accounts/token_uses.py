@@ -33,8 +33,13 @@ class Uses:
             self._waiting[token_id] = address
             if self._thread is None:
                 self._ends = False
-                self._thread = threading.Thread(target=self._work, name="token-uses", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._work, name="token-uses", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the machine has no thread left; the next use tries again
+                    log.exception("No thread could write the use of a token.")
+                else:
+                    self._thread = thread
             self._changed.notify_all()
 
     def end(self) -> None:

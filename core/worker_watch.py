@@ -80,7 +80,14 @@ class WorkerWatch:
                 done.set()
                 return done
             self._looking = done
-        threading.Thread(target=self._run, args=(done,), name="worker-watch", daemon=True).start()
+        thread = threading.Thread(target=self._run, args=(done,), name="worker-watch", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no thread left
+            log.exception("No thread could look for workers.")
+            with self._lock:
+                self._looking = None
+            done.set()
         return done
 
     def _run(self, done: threading.Event) -> None:

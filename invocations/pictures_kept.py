@@ -145,11 +145,16 @@ class Storing:
             if len(self._unwritten) >= _MOST_WAITING or bytes_waiting > _MOST_BYTES:
                 logger.warning("A picture is not kept: too many wait for the store.")
                 return
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="pictures", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the machine has no thread left
+                    logger.exception("A picture is not kept.")
+                    return
+                self._thread = thread
             self._unwritten[picture.sha256] = len(picture.data)
             self._calls[picture.sha256] = set(calls)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="pictures", daemon=True)
-                self._thread.start()
         self._waiting.put(picture)
 
     def _work(self) -> None:

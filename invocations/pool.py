@@ -37,15 +37,20 @@ class Pool:
         with self._lock:
             if self._free <= 0:
                 raise PoolFull
+            if self._idle <= self._jobs.qsize() and self._started < self._most:
+                name = f"invoke-{self._started + 1}"
+                try:
+                    threading.Thread(target=self._work, name=name, daemon=True).start()
+                except RuntimeError:  # the machine has no thread left
+                    logger.exception("No thread could be started for a call.")
+                    if not self._started:
+                        raise PoolFull from None
+                else:
+                    self._started += 1
             self._free -= 1
             future: Future[None] = Future()
             # With the context of who submits it: the log lines of the call have its request's id.
             self._jobs.put((partial(copy_context().run, call), future))
-            if self._idle < self._jobs.qsize() and self._started < self._most:
-                self._started += 1
-                threading.Thread(
-                    target=self._work, name=f"invoke-{self._started}", daemon=True
-                ).start()
         return future
 
     def _work(self) -> None:

@@ -253,11 +253,16 @@ class Recorder:
         with self._changed:
             if len(self._unwritten) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
                 return False
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="calls", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the machine has no thread left
+                    logger.exception("No thread could write calls.")
+                    return False
+                self._thread = thread
             self._unwritten.add(recorded.uid)
             self._bytes += size
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="calls", daemon=True)
-                self._thread.start()
         return True
 
     def _work(self) -> None:

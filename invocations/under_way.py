@@ -30,8 +30,13 @@ class UnderWay:
         with self._lock:
             self._calls.add(call)
             if not self._beating:
-                self._beating = True
-                threading.Thread(target=self._beat, name="invoke-heartbeat", daemon=True).start()
+                thread = threading.Thread(target=self._beat, name="invoke-heartbeat", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the machine has no thread left; the next call tries again
+                    logger.exception("No thread could renew the leases of calls.")
+                else:
+                    self._beating = True
 
     def discard(self, call: Recorded) -> None:
         """Stop renewing: the call is finished, or was never begun."""

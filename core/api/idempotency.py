@@ -228,8 +228,13 @@ class _Renewer:
         with self._changed:
             self._held.add(holder)
             if not self._running:
-                self._running = True
-                threading.Thread(target=self._run, name="attempts", daemon=True).start()
+                thread = threading.Thread(target=self._run, name="attempts", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the machine has no thread left; the next one tries again
+                    log.exception("No thread could prolong the leases of changes.")
+                else:
+                    self._running = True
 
     def remove(self, holder: str) -> None:
         with self._changed:
