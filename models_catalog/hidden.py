@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Left
+from django.db.models.lookups import Exact
 
 
 @dataclass(frozen=True)
@@ -53,5 +55,8 @@ def _any(places: tuple[tuple[str, str], ...], begin: str) -> Q:
 def _below(places: tuple[tuple[str, str], ...]) -> Q:
     found = Q(pk__in=())
     for bucket, prefix in places:
-        found |= Q(bucket=bucket, key__startswith=f"{prefix}/" if prefix else "")
+        below = f"{prefix}/" if prefix else ""
+        # SQLite looks for the beginning in any case, and keys differ by theirs.
+        same = Q(Exact(Left("key", len(below)), Value(below))) if below else Q()
+        found |= Q(bucket=bucket, key__startswith=below) & same
     return found
