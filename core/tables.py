@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, Protocol, TypeAlias
 
+from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Q, QuerySet, Window
+from django.db.models import Count, F, OrderBy, Q, QuerySet, Window
 from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_date
@@ -214,6 +215,19 @@ def _sorted(rows: Sequence[Any], order: str) -> list[Any]:
     return known + unknown
 
 
+def _may_be_unknown(model: Any, name: str) -> bool:
+    """Whether a column of the database, or one that leads to it, may be NULL."""
+    for part in name.split("__"):
+        try:
+            field = model._meta.get_field(part)
+        except FieldDoesNotExist:  # "pk", or what a query adds, which says itself what it is
+            return False
+        if field.null:
+            return True
+        model = field.related_model
+    return False
+
+
 def _comparable(value: Any) -> Any:
     return (natural_key(value), value) if isinstance(value, str) else value
 
@@ -386,13 +400,25 @@ class Table:
 
     def _expressions(self, fields: Sequence[str]) -> list[Any]:
         column = self._columns.get(self.sort.removeprefix("-"))
-        if column is None or not column.natural:
-            return list(fields)
+        model = getattr(self._all, "model", None)  # of rows of the database, as these are
         found: list[Any] = []
         for one in fields:
-            named = one.removeprefix("-") == column.fields[0]
-            found.extend(by_name(one, stored=column.stored_key) if named else [one])
+            if column is not None and column.natural and one.removeprefix("-") == column.fields[0]:
+                found.extend(by_name(one, stored=column.stored_key))
+            else:
+                found.append(self._last_of_unknown(model, one))
         return found
+
+    def _last_of_unknown(self, model: Any, field: str) -> Any:
+        """To sort by a field so that rows without a value come last, as in a list.
+
+        PostgreSQL has them first of a descending order, SQLite of an ascending one. Rows without
+        end stay as the database has them: they are read in the order of an index.
+        """
+        name = field.removeprefix("-")
+        if self._counts == UP_TO_MANY or not _may_be_unknown(model, name):
+            return field
+        return OrderBy(F(name), descending=field.startswith("-"), nulls_last=True)
 
     @cached_property
     def page(self) -> "Page[Any]":

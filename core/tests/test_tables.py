@@ -162,6 +162,16 @@ def test_what_a_list_has_no_value_of_comes_last() -> None:
         assert _names(_table(f"sort={sort}", rows=people, columns=columns)) == list(shown)
 
 
+def test_rows_of_the_database_without_a_value_come_last_too() -> None:
+    User.objects.exclude(username__in=["person-0", "person-1", "person-2"]).delete()
+    for number in (1, 2):
+        seen = datetime(2026, 2, number, tzinfo=UTC)
+        User.objects.filter(username=f"person-{number}").update(last_login=seen)
+    columns = [Column("seen", "Seen", sort="last_login")]
+    for sort, shown in (("seen", "120"), ("-seen", "210")):
+        assert _names(_table(f"sort={sort}", columns=columns)) == list(shown)
+
+
 def test_a_page_asks_two_queries(django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(2):
         table = _table("q=person&page=2")
