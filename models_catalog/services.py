@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import Max
 from django.utils.translation import gettext
 
@@ -266,6 +266,10 @@ def upload_version(
             )
             made(version)
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
+    except (OperationalError, InterfaceError):
+        # It may have been committed, where the connection was lost over that. What no row names
+        # is swept (publication.clear_staging).
+        raise
     except (ValidationError, DatabaseError, DigestMismatch, LeaseLost, NotStored):
         s3.delete(bucket=bucket, key=staging_key)  # no row names it
         raise
