@@ -19,7 +19,13 @@ from typing import IO, TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    transaction,
+)
 from django.utils.translation import gettext
 
 from core import clock, waiting
@@ -276,6 +282,11 @@ def _keep(
             if hashed.digest() != checksum.digest:
                 raise ChecksumMismatch
             _commit(row, lease, uncommitted)
+    except (OperationalError, InterfaceError):
+        # They may be committed, where the connection was lost over that. What no row names goes
+        # with the rest of the upload.
+        uncommitted.clear()
+        raise
     finally:
         for stretch in uncommitted:
             _delete(row.bucket, stretch.key)
