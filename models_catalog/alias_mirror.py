@@ -90,6 +90,9 @@ def _clear_bucket(bucket: str) -> None:
     known = set(AliasMirror.objects.filter(bucket=bucket).values_list("key", flat=True))
     for found in s3.listing(bucket=bucket, prefix=f"{settings.ALIASES_PREFIX}/"):
         if found.key not in known and found.modified < limit and found.key.endswith(".json"):
+            # The alias may have been made since, and the object be written for it.
+            if AliasMirror.objects.filter(bucket=bucket, key=found.key).exists():
+                continue
             log.warning("Deleting s3://%s/%s: there is no such alias.", bucket, found.key)
             s3.delete(bucket=bucket, key=found.key)
 

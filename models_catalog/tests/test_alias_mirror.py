@@ -249,6 +249,24 @@ def test_objects_of_no_alias_are_deleted_after_a_day(
     assert _mirrored(digits) is not None
 
 
+def test_the_object_of_an_alias_that_is_made_while_they_are_listed_stays(
+    digits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.replace(bucket=digits, key=KEY, data=b"{}", found=None)
+    listing = s3.listing
+    monkeypatch.setattr(alias_mirror, "ORPHANS_KEPT", -timedelta(seconds=5))
+
+    def slow(**where: Any) -> Any:
+        found = list(listing(**where))
+        point(2)
+        _run()
+        return found
+
+    monkeypatch.setattr(s3, "listing", slow)
+    alias_mirror._clear_bucket(digits)
+    assert _mirrored(digits) is not None
+
+
 def test_another_prefix_moves_the_object(digits: str, settings: Any) -> None:
     point(1)
     _run()
