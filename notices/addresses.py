@@ -33,6 +33,8 @@ _LONGEST_HOST = 253
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _NAT64_LOCAL = ipaddress.IPv6Network("64:ff9b:1::/48")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
+# EC2's own services by IPv6: metadata, credentials of pods, DNS. None of it is link-local.
+_EC2 = ipaddress.IPv6Network("fd00:ec2::/32")
 _IPV4 = 0xFFFF_FFFF
 
 
@@ -132,10 +134,13 @@ def resolve(target: Target) -> list[Address]:
 def is_allowed(address: Address) -> bool:
     """Whether webhooks may connect to it: it is public, or of an allowed network.
 
-    Link-local addresses, where clouds have their metadata and credentials, never are.
+    Where clouds have their metadata and credentials, it never is: at link-local addresses, and at
+    those that EC2 has for its services.
     """
     plain = _embedded(address)
     if plain is None or plain.is_link_local or plain.is_multicast or plain.is_unspecified:
+        return False
+    if plain in _EC2:
         return False
     if any(plain in network for network in settings.WEBHOOK_PRIVATE_NETWORKS):
         return True

@@ -145,6 +145,18 @@ def test_a_setting_allows_networks_and_never_what_is_link_local(settings: Any) -
     assert not _allowed("0.0.0.0")
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23"],
+)
+def test_no_setting_allows_where_clouds_have_credentials(settings: Any, address: str) -> None:
+    settings.WEBHOOK_PRIVATE_NETWORKS = tuple(
+        ipaddress.ip_network(one) for one in ("169.254.0.0/16", "fd00::/8", "fe80::/10", "::/0")
+    )
+    assert _allowed("fd00::1")
+    assert not _allowed(address)
+
+
 def _leads_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
     """Have the system's resolver give these, one after the other; gives the names asked for."""
     asked: list[str] = []
