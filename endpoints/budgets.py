@@ -102,13 +102,17 @@ def set_budget(
         said = _("Give a number from %(least)s to %(most)s.") % {"least": LEAST, "most": MOST}
         raise ValidationError({"amount": said})
     amount = amount.quantize(Decimal("0.01"))
-    row = Budget.objects.select_for_update().filter(owner=owner, tag=tag).first()
-    if row is not None and row.amount == amount:
-        return row
-    row = row or Budget(owner=owner, tag=tag)
-    row.amount, row.set_at, row.set_by = amount, clock.now(), actor
-    row.told_month, row.told_percent = "", 0
-    row.save()
+    values = {"amount": amount, "set_at": clock.now(), "set_by": actor}
+    # Of two who set the first one at a time, the second finds that of the other.
+    row, made = Budget.objects.select_for_update().get_or_create(
+        owner=owner, tag=tag, defaults=values
+    )
+    if not made:
+        if row.amount == amount:
+            return row
+        row.amount, row.set_at, row.set_by = amount, clock.now(), actor
+        row.told_month, row.told_percent = "", 0
+        row.save()
     facts: dict[str, Scalar] = {
         "what": row.what,
         "amount": str(amount),

@@ -1,5 +1,6 @@
 """Budgets: set and removed, told of once at each level, and shown on pages and to programs."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db import connection, connections
 from django.test import Client
 
 from activity.models import Event
@@ -16,6 +18,7 @@ from endpoints import budgets
 from endpoints.models import Budget, Endpoint, InstanceRun, MonthSoFar
 from endpoints.tests.test_endpoints_api import Api
 from notices.models import Delivery, Webhook
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 16, tzinfo=UTC)
@@ -88,6 +91,46 @@ def test_a_budget_of_another_amount_is_told_of_anew(demo: Endpoint) -> None:
     _set("14")
     assert budgets.sweep() == 1
     assert [text.split(" percent")[0].rpartition(" ")[2] for text in _told()] == ["57", "82"]
+
+
+def _somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_set_the_first_budget_at_a_time_the_second_changes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written, usual = threading.Event(), budgets.record
+    failed: list[BaseException] = []
+
+    def record(**kwargs: Any) -> Any:
+        if not written.is_set():
+            written.set()
+            if connection.vendor == "postgresql":  # SQLite has one lock for all, and tells of none
+                wait_until(_somebody_waits, "that the second one waits")
+        return usual(**kwargs)
+
+    def first() -> None:
+        try:
+            _set("20")
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(budgets, "record", record)
+    worker = threading.Thread(target=first)
+    worker.start()
+    try:
+        assert written.wait(30)
+        _set("30")
+    finally:
+        worker.join()
+    assert not failed
+    assert str(Budget.objects.get().amount) == "30.00"
 
 
 def test_those_of_an_owner_and_of_a_tag_count_theirs_alone(demo: Endpoint) -> None:
