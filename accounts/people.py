@@ -1,6 +1,8 @@
 """The pages of people: who may use the portal, invitations, roles, resets, deactivation."""
 
 import smtplib
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +14,7 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.core.mail import send_mail
 from django.db import models
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -66,6 +68,19 @@ def _shown(user: User) -> dict[str, Any]:
     state = standing(user)
     badge = None if state is Standing.CAN else Badge(state, str(state.label))
     return {"user": user, "role": role_of(user), "badge": badge}
+
+
+def _there(view: Callable[[HttpRequest, int], HttpResponse]) -> Callable[..., HttpResponse]:
+    """404 where there is no such person, or none any more: others withdraw invitations, too."""
+
+    @wraps(view)
+    def answered(request: HttpRequest, pk: int) -> HttpResponse:
+        try:
+            return view(request, pk)
+        except User.DoesNotExist as gone:
+            raise Http404(str(gone)) from None
+
+    return answered
 
 
 @require_safe
@@ -197,6 +212,7 @@ def _change(request: HttpRequest, pk: int, change: Any, done: str) -> HttpRespon
 
 @require_POST
 @_may_change
+@_there
 def set_role(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a person another role, or none."""
     form = RoleForm(request.POST)
@@ -214,6 +230,7 @@ def set_role(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @_may_change
+@_there
 def set_details(request: HttpRequest, pk: int) -> HttpResponse:
     """Rename a person, or change the full name or the mail address."""
     user = get_object_or_404(User, pk=pk)
@@ -235,6 +252,7 @@ def set_details(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @_may_change
+@_there
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete an account that nobody has used yet, with its link."""
     user = get_object_or_404(User, pk=pk)

@@ -307,7 +307,8 @@ def set_active(*, actor: User | None, user: User, active: bool) -> None:
 def set_details(*, actor: User, user: User, username: str, full_name: str, email: str) -> None:
     """Change the name to log in with, the full name and the mail address of a user.
 
-    Raises NotAllowed, and ValidationError, by field, for a name that is taken or not valid.
+    Raises NotAllowed, ValidationError, by field, for a name that is taken or not valid, and
+    User.DoesNotExist where it was deleted meanwhile.
     """
     with changing_users(actor=actor, users=[user.pk]):
         changed = User.objects.get(pk=user.pk)
@@ -323,7 +324,8 @@ def set_details(*, actor: User, user: User, username: str, full_name: str, email
 def withdraw(*, actor: User, user: User) -> None:
     """Delete an account that nobody has ever used: its invitation is open, or has expired.
 
-    Raises NotAllowed where somebody has set a password or logged in.
+    Raises NotAllowed where somebody has set a password or logged in, and User.DoesNotExist where
+    somebody else has deleted it.
     """
     with changing_users(actor=actor, users=[user.pk]):
         found = User.objects.get(pk=user.pk)
@@ -349,9 +351,12 @@ def set_superuser(*, actor: User | None, user: User, superuser: bool) -> None:
 
 
 def set_role(*, actor: User | None, user: User, role: str | None) -> None:
-    """Replace a user's roles by one role, or by none. Raises NotAllowed."""
+    """Replace a user's roles by one role, or by none.
+
+    Raises NotAllowed, and User.DoesNotExist where it was deleted meanwhile.
+    """
     with changing_users(actor=actor, users=[user.pk]):
-        user.groups.set(Group.objects.filter(name=role))
+        User.objects.get(pk=user.pk).groups.set(Group.objects.filter(name=role))
 
 
 def set_password(*, actor: User | None, user: User, password: str) -> None:

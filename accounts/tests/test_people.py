@@ -16,7 +16,7 @@ from django.test import Client
 from django.urls import clear_url_caches, resolve
 from django.utils import timezone, translation
 
-from accounts import links, services, tokens
+from accounts import links, people, services, tokens
 from accounts.models import PasswordLink
 from activity.models import Event
 from core.logging import Formatter
@@ -407,6 +407,38 @@ def test_an_open_invitation_is_withdrawn_and_the_name_is_free_again(admin: Clien
     assert admin.get(path).status_code == 404
     assert "user.invitation_withdrawn" in _actions()
     _invite(admin)
+
+
+@pytest.mark.parametrize(
+    ("what", "given"),
+    [
+        ("withdraw", {}),
+        ("role", {"role": "viewer"}),
+        ("details", {"username": "eva", "full_name": "", "email": ""}),
+        ("active", {"active": "0"}),
+        ("superuser", {"superuser": "1"}),
+        ("link", {}),
+        ("link/revoke", {}),
+        ("unlock", {}),
+    ],
+)
+def test_an_account_that_another_admin_withdraws_meanwhile_is_not_there(
+    client_of: Callable[[str], Client],
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    given: dict[str, str],
+) -> None:
+    root = client_of("superuser")
+    _invite(root)
+    read = User.objects.get(username="ada")
+    root.post(f"/people/{read.pk}/withdraw/")
+    # As the view has read it before the other one began.
+    monkeypatch.setattr(people, "get_object_or_404", lambda *_, **__: read)
+    answer = root.post(f"/people/{read.pk}/{what}/", given)
+    monkeypatch.undo()
+    if answer.status_code != 404:
+        assert root.get(answer["Location"]).status_code == 404
+    assert not User.objects.filter(username__in=("ada", "eva")).exists()
 
 
 def test_an_account_that_was_used_is_not_withdrawn(admin: Client, vera: User) -> None:
