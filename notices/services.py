@@ -210,7 +210,10 @@ def redeliver(*, uid: str, message: str) -> Delivery:
             row.attempts = 0
             row.begun_at = row.check_after = now
             row.settled_at = None
-            row.save(update_fields=["state", "attempts", "begun_at", "check_after", "settled_at"])
+            fields = ("state", "attempts", "begun_at", "check_after", "settled_at")
+            changes = {name: getattr(row, name) for name in fields}
+            if not Delivery.objects.filter(pk=row.pk).update(**changes):  # it was cleared away
+                raise WebhookGone
         enqueue_on_commit("notices.tasks.deliver", row.pk)
     return row
 

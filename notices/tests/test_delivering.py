@@ -412,6 +412,20 @@ def test_old_deliveries_are_deleted(hook: Hook, version: Version, settings: Any)
     assert not DeliveryAttempt.objects.exists()
 
 
+def test_one_that_is_cleared_away_meanwhile_is_not_sent_again(
+    hook: Hook, version: Version, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    webhook, _ = hook()
+    ready(version)
+    _deliver()
+    found = services.delivery(webhook.uid, Delivery.objects.get().uid)
+    monkeypatch.setattr(services, "delivery", lambda *_: found)  # it was read a moment ago
+    _pass(timedelta(days=settings.NOTICES_KEPT_DAYS, seconds=1))
+    delivering.clear()
+    with pytest.raises(services.WebhookGone):
+        services.redeliver(uid=webhook.uid, message=found.uid)
+
+
 def test_the_log_holds_no_more_of_an_address_than_its_host(hook: Hook, receiver: Receiver) -> None:
     _, secret = hook(url=receiver.url + "&key=hidden")
     text = json.dumps([event.parameters for event in Event.objects.all()])
