@@ -189,8 +189,13 @@ def misscheduled(*, name: str, limits: Limits, variant: str = ALONE) -> list[Cal
     Actions that others have scheduled are left alone.
     """
     with _translated(phrase("looking at the autoscaling of the endpoint %(name)s", name=name)):
-        found = aws.autoscaling().describe_scheduled_actions(**_key(name, variant), MaxResults=50)
-    there = {one["ScheduledActionName"]: one for one in found["ScheduledActions"]}
+        pages = aws.autoscaling().get_paginator("describe_scheduled_actions")
+        found = [
+            one
+            for page in pages.paginate(**_key(name, variant))
+            for one in page["ScheduledActions"]
+        ]
+    there = {one["ScheduledActionName"]: one for one in found}
     calls = scheduled_calls(name=name, limits=limits, variant=variant)
     wanted = {call.arguments["ScheduledActionName"]: call for call in calls}
     missing = [call for key, call in wanted.items() if not _as_scheduled(there.get(key), call)]

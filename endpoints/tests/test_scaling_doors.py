@@ -223,15 +223,17 @@ def test_the_calls_of_scheduled_actions_on_the_wire(stub: Stubber) -> None:
     }
     told = KEY | {"ScheduledActionARN": "arn", "CreationTime": datetime(2026, 1, 1, tzinfo=UTC)}
     others = [told | action | {"ScheduledActionName": name} for name in ("theirs", "mme-portal-2")]
-    asked = {**KEY, "MaxResults": 50}
-    stub.add_response("describe_scheduled_actions", {"ScheduledActions": others}, asked)
+    first = {"ScheduledActions": others[:1], "NextToken": "more"}
+    stub.add_response("describe_scheduled_actions", first, KEY)
+    more = {**KEY, "NextToken": "more"}
+    stub.add_response("describe_scheduled_actions", {"ScheduledActions": others[1:]}, more)
     stub.add_response("put_scheduled_action", {}, {**KEY, **action})
     stub.add_response("delete_scheduled_action", {}, {**KEY, "ScheduledActionName": "mme-portal-2"})
     missing = autoscaling.misscheduled(name="demo", limits=limits)
     for call in missing:
         autoscaling.schedule(name="demo", call=call)
     there = {"ScheduledActions": [told | action]}
-    stub.add_response("describe_scheduled_actions", there, asked)
+    stub.add_response("describe_scheduled_actions", there, KEY)
     assert autoscaling.misscheduled(name="demo", limits=limits) == []
 
 
