@@ -163,7 +163,10 @@ def known_names(kind: str) -> set[str]:
 
 
 def _look_at(kind: Resource.Kind, beat: Callable[[], None]) -> list[Sentence]:
-    """Note what is there of one kind; gives what AWS denied. Raises another AwsError."""
+    """Note what is there of one kind; gives what AWS denied. Raises another AwsError.
+
+    One that AWS does not describe, now or ever, is noted all the same, and keeps no others waiting.
+    """
     listed = []
     try:
         for one in sagemaker.listed(kind):
@@ -174,7 +177,7 @@ def _look_at(kind: Resource.Kind, beat: Callable[[], None]) -> list[Sentence]:
     known = known_names(kind)
     unknown = {one.name: one for one in listed if one.name.lower() not in known}
     before = {row.name: row for row in Orphan.objects.filter(kind=kind)}
-    found, denials = [], []
+    found, refusals = [], []
     for one in unknown.values():
         beat()
         row = before.get(one.name)
@@ -192,14 +195,14 @@ def _look_at(kind: Resource.Kind, beat: Callable[[], None]) -> list[Sentence]:
         try:
             if _describe(row):
                 found.append(row)
-        except errors.Denied as denied:
-            denials.append(denied.sentence)
+        except (errors.Denied, errors.Invalid) as refused:
+            refusals.append(refused.sentence)
             found.append(row)
         except errors.AwsError:
             _write(kind, found, unknown)  # the next look goes on from here
             raise
     _write(kind, found, unknown)
-    return denials[:1]
+    return refusals[:1]
 
 
 def _look_at_leftovers(beat: Callable[[], None]) -> list[Sentence]:

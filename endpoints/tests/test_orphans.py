@@ -258,6 +258,17 @@ def test_without_the_right_to_read_tags_nothing_is_called_the_portals(
     assert len(_found()) == 3
 
 
+def test_one_that_aws_will_never_describe_keeps_no_others_waiting(
+    account: Account, look: Any
+) -> None:
+    account.left_behind()
+    account.failures["describe_endpoint"] = [errors.Invalid("the name is not valid")]
+    row = look()
+    assert _found() == {"model demo-r1", "config demo-r1", "endpoint demo"}
+    assert ([str(one) for one in row.said], row.attempts) == (["the name is not valid"], 0)
+    assert row.looked_at is not None
+
+
 def test_a_throttled_look_goes_on_where_it_was(account: Account, look: Any) -> None:
     account.left_behind()
     account.failures["tags_of"] = [errors.Throttled("Rate exceeded.")]
