@@ -45,6 +45,8 @@ _BUSY = re.compile(
     r"|cannot .*while .*(creating|updating|deleting|rolling)",
     re.I,
 )
+# ARNs, images and objects: what people call them says nothing of what is the matter.
+_NAMES = re.compile(r"""[^\s"']*/[^\s"']*""")
 _SENTENCES: Sequence[tuple[re.Pattern[str], type[errors.AwsError]]] = (
     (_DUPLICATE, errors.AlreadyExists),
     (_MISSING, errors.NotFound),
@@ -179,7 +181,8 @@ def _translated(doing: Sentence) -> AbstractContextManager[None]:
     def first(error: aws.ServiceError) -> errors.AwsError | None:
         kind = _CODES.get(error.code)
         if kind is None and error.code == "ValidationException":
-            kind = next((kind for words, kind in _SENTENCES if words.search(error.message)), None)
+            said = _NAMES.sub("…", error.message)
+            kind = next((kind for words, kind in _SENTENCES if words.search(said)), None)
         if kind is None:
             return aws.not_of_it(error, doing)
         return aws.known_error(kind, error, doing)

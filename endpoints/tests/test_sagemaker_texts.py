@@ -88,6 +88,18 @@ def stub(monkeypatch):
             "Could not find model data at s3://b/.",
             errors.Invalid,
         ),
+        (  # names are people's own words
+            "update_endpoint",
+            lambda: sagemaker.update_endpoint(name="in-progress", config_name="c"),
+            f'Endpoint "{ARN}:endpoint/in-progress" has a variant that is not offered here.',
+            errors.Invalid,
+        ),
+        (
+            "delete_endpoint",
+            lambda: sagemaker.delete_endpoint("in-progress"),
+            f'Cannot update in-progress endpoint "{ARN}:endpoint/in-progress".',
+            errors.Busy,
+        ),
     ],
 )
 def test_a_validation_exception_is_told_by_its_text(stub, operation, call, text, expected):
