@@ -397,7 +397,8 @@ def sha256(*, bucket: str, key: str, beat: Callable[[], None]) -> str:
 def browser_address(*, bucket: str, key: str, name: str) -> str:
     """An address at which anybody who has it may download the object as ``name``, for a minute.
 
-    ``name`` is of letters that need no quoting. A download that has begun goes on.
+    ``name`` is of letters that need no quoting. A download that has begun goes on. The bytes are
+    kept as they are: a browser would unpack what was put with a Content-Encoding of gzip.
     """
     with aws.translated(phrase("signing an address of %(uri)s", uri=f"s3://{bucket}/{key}")):
         client = aws.s3_for_browsers(*filter(None, [Store.objects.facts_of(bucket).region]))
@@ -408,6 +409,7 @@ def browser_address(*, bucket: str, key: str, name: str) -> str:
                 "Key": key,
                 "ResponseContentDisposition": f'attachment; filename="{name}"',
                 "ResponseContentType": "application/gzip",
+                "ResponseContentEncoding": "identity",
             },
             ExpiresIn=_ADDRESS_S,
         )

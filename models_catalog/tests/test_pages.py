@@ -1,5 +1,6 @@
 """The catalog's pages, as each role sees them."""
 
+import gzip
 import html
 import re
 import socket
@@ -525,6 +526,18 @@ def test_a_download_leads_to_the_object_in_s3_for_a_minute(
         assert called in got.headers["Content-Disposition"]
         forged = requests.get(address.replace("digits_v1", "digits_v2", 1), timeout=30)
         assert forged.status_code == 403
+
+
+@pytest.mark.not_quick
+def test_a_download_is_not_unpacked_on_its_way(
+    client_of: Callable[[str], Client], served: Version, store: str
+) -> None:
+    """Whoever put an object that was imported may have put it with a Content-Encoding of gzip."""
+    data = gzip.compress(b"a tar")
+    aws.s3().put_object(Bucket=store, Key=served.key, Body=data, ContentEncoding="gzip")
+    Version.objects.update(bucket=store)
+    answer = client_of("operator").get(reverse("models_catalog:download", args=["digits", 1]))
+    assert requests.get(answer.headers["Location"], timeout=30).content == data
 
 
 @pytest.mark.not_quick
