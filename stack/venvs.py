@@ -124,7 +124,8 @@ class Venv:
             str(self.folder / "lib"),
         ]
         # No check: packages have files for other Python versions, which fail to compile.
-        subprocess.run(compiled, env=clean_environment(), check=False, timeout=900)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # what is left is compiled when used
+            subprocess.run(compiled, env=clean_environment(), check=False, timeout=900)
         temporary = self.folder / f"{_STAMP}.tmp"
         temporary.write_text(json.dumps(self.wanted()))
         temporary.replace(self.folder / _STAMP)
@@ -188,9 +189,11 @@ def _works(python: Path) -> bool:
     if not python.exists():
         return False
     check = "import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))"
-    done = subprocess.run(
-        [python, "-c", check], env=clean_environment(), capture_output=True, check=False, timeout=60
-    )
+    command = [str(python), "-c", check]
+    with _in_time("looking at the virtual environment"):
+        done = subprocess.run(
+            command, env=clean_environment(), capture_output=True, check=False, timeout=60
+        )
     return done.returncode == 0
 
 
@@ -224,11 +227,23 @@ def _requirement_options(files: Sequence[Path]) -> list[str]:
 
 
 def _run(command: Sequence[str], what: str) -> None:
-    done = subprocess.run(command, env=clean_environment(), check=False, timeout=1800)
+    with _in_time(what):
+        done = subprocess.run(command, env=clean_environment(), check=False, timeout=1800)
     if done.returncode != 0:
         raise StackError(
             f"{what} failed with exit code {done.returncode}; run the same again to go on."
         )
+
+
+@contextlib.contextmanager
+def _in_time(what: str) -> Iterator[None]:
+    """Say that a command took too long, and was ended, in a sentence."""
+    try:
+        yield
+    except subprocess.TimeoutExpired as late:
+        raise StackError(
+            f"{what} did not end within {late.timeout:.0f} s; run the same again to go on."
+        ) from None
 
 
 def _remove(folder: Path) -> None:

@@ -54,6 +54,25 @@ def test_a_made_environment_is_current_until_its_requirements_change(
     assert not kept.exists(), "thrown away and made anew"
 
 
+def test_an_install_that_takes_too_long_is_said_in_a_sentence(
+    venv: Venv, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def late(command: list[str], *, timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(subprocess, "run", late)
+    monkeypatch.setitem(venvs.ALL, "test", venv)
+    assert venvs.main(["test"]) == 1
+    assert "did not end within 1800 s; run the same again" in capsys.readouterr().out
+    assert not venv.is_current()
+    venv.python.parent.mkdir()
+    venv.python.touch()
+    (venv.folder / "installing").unlink()
+    assert venvs.main(["test"]) == 1
+    assert "did not end within 60 s; run the same again" in capsys.readouterr().out
+    assert venv.python.exists(), "it is not taken for broken"
+
+
 def test_an_environment_whose_python_is_gone_is_not_current(venv: Venv) -> None:
     venv.folder.mkdir()
     (venv.folder / "installed.json").write_text('{"needs.txt": "0"}')
