@@ -106,8 +106,17 @@ def deliver(*, delivery_pk: int) -> None:
     """Try one delivery that is due; idempotent."""
     rows = Delivery.objects.select_related("webhook", "event", "person__preferences")
     row = rows.claim(delivery_pk, lease=LEASE)
-    if row is None:
-        return
+    if row is not None:
+        try_claimed(row)
+
+
+def claimed() -> dict[str, Any]:
+    """The columns of a new row that its maker delivers itself: the sweep finds it after a kill."""
+    return {"attempts": 1, "leased_until": clock.now() + LEASE}
+
+
+def try_claimed(row: Delivery) -> None:
+    """Try a delivery whose lease is held, once."""
     try:
         if row.webhook is not None:
             _to_webhook(row, row.webhook)

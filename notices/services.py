@@ -167,9 +167,13 @@ def test(*, uid: str, actor: User | None) -> Delivery:
         webhook = _locked(uid, None)
         event = _record(webhook, "webhook.tested", actor)
         row = Delivery.objects.create(
-            webhook=webhook, event=event, kind=TEST, page=webhook.get_absolute_url()
+            webhook=webhook,
+            event=event,
+            kind=TEST,
+            page=webhook.get_absolute_url(),
+            **delivering.claimed(),
         )
-    delivering.deliver(delivery_pk=row.pk)
+    delivering.try_claimed(row)
     return delivery(uid, row.uid)
 
 

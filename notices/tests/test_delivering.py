@@ -412,6 +412,41 @@ def test_old_deliveries_are_deleted(hook: Hook, version: Version, settings: Any)
     assert not DeliveryAttempt.objects.exists()
 
 
+def test_no_worker_takes_a_test_before_who_asked_for_it(
+    hook: Hook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook, _ = hook()
+    usual = Delivery.objects.create
+
+    def create(**given: Any) -> Delivery:
+        row: Delivery = usual(**given)
+        Delivery.objects.claim(row.pk, lease=delivering.LEASE)  # as another worker that finds it
+        return row
+
+    monkeypatch.setattr(Delivery.objects, "create", create)
+    row = services.test(uid=webhook.uid, actor=None)
+    assert (row.state, row.attempts, len(receiver.got)) == (Delivery.State.DELIVERED, 1, 1)
+    assert row.tries.count() == 1
+
+
+def test_a_test_that_is_cut_off_is_sent_by_the_next_worker(
+    hook: Hook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook, _ = hook()
+
+    def killed(*_: Any) -> Any:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sending, "post", killed)
+        with pytest.raises(_Killed):
+            services.test(uid=webhook.uid, actor=None)
+    assert not Delivery.objects.due().exists()
+    _pass(delivering.LEASE + timedelta(seconds=1))
+    assert _deliver().state == Delivery.State.DELIVERED
+    assert len(receiver.got) == 1
+
+
 def test_one_that_is_cleared_away_meanwhile_is_not_sent_again(
     hook: Hook, version: Version, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
