@@ -10,6 +10,9 @@ from core import errors, where
 from endpoints import ecr
 from endpoints.ecr import EcrAddress, PushedImage
 
+#: The characters of an address (API: ContainerDefinition, Image).
+LONGEST = 255
+
 
 @dataclass(frozen=True)
 class ChosenImage:
@@ -31,8 +34,9 @@ def chosen(image: str) -> ChosenImage:
     """The image by its digest, so that each instance runs the same, whatever is pushed later.
 
     On a local stack, which has no ECR, it stays as it is. So it does where the portal may not ask
-    ECR; the note says so. Raises ValidationError, of the field image, where it is no address in ECR
-    or ECR does not have it; and an AwsError where ECR could not be asked.
+    ECR, and where the address by its digest were too long; the note says so. Raises
+    ValidationError, of the field image, where it is no address in ECR or ECR does not have it; and
+    an AwsError where ECR could not be asked.
     """
     address = EcrAddress.of(image)
     if address is None:
@@ -53,9 +57,16 @@ def chosen(image: str) -> ChosenImage:
         return ChosenImage(image, said % {"error": error})
     if address.digest:
         return ChosenImage(image)
+    pinned = address.pinned(digest)
+    if len(pinned) > LONGEST:
+        said = _(
+            "The image is not pinned to its digest: its address would be longer than the "
+            "%(most)s characters that SageMaker takes."
+        )
+        return ChosenImage(image, said % {"most": LONGEST})
     said = _("The tag %(tag)s is pinned to the digest that it has now: %(digest)s")
     told = {"tag": address.tag or "latest", "digest": digest}
-    return ChosenImage(address.pinned(digest), said % told)
+    return ChosenImage(pinned, said % told)
 
 
 def preset() -> ChosenImage:

@@ -113,6 +113,16 @@ def test_a_portal_that_may_not_ask_says_so_in_the_plan(serving: Endpoint, accoun
     assert "not pinned to its digest" in plan.notes[0]
 
 
+def test_an_address_that_would_be_too_long_is_not_pinned(db: None, pushed: Account) -> None:
+    """SageMaker takes 255 characters, and ECR has repositories of 256."""
+    longest = images.LONGEST - len(f"{REPOSITORY}@{ONE}")
+    for added, pins in ((longest, True), (longest + 1, False)):
+        repository = REPOSITORY + "r" * added
+        found = images.chosen(f"{repository}:2")
+        assert found.image == (f"{repository}@{TWO}" if pins else f"{repository}:2")
+        assert ("longer than the 255 characters" in found.note) is not pins
+
+
 def test_on_a_local_stack_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(where, "is_local", lambda: True)
     found = images.chosen(OTHER_IMAGE)
