@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import connection, connections
+from django.db import connections
 from django.test import Client
 
 from activity.models import Event
 from core import clock
+from core.tests import locks
 from endpoints import budgets
 from endpoints.models import Budget, Endpoint, InstanceRun, MonthSoFar
 from endpoints.tests.test_endpoints_api import Api
 from notices.models import Delivery, Webhook
-from tests.servers import wait_until
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 11, 16, tzinfo=UTC)
@@ -93,12 +93,6 @@ def test_a_budget_of_another_amount_is_told_of_anew(demo: Endpoint) -> None:
     assert [text.split(" percent")[0].rpartition(" ")[2] for text in _told()] == ["57", "82"]
 
 
-def _somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
-
-
 @pytest.mark.django_db(transaction=True)
 def test_of_two_who_set_the_first_budget_at_a_time_the_second_changes_it(
     monkeypatch: pytest.MonkeyPatch,
@@ -109,8 +103,7 @@ def test_of_two_who_set_the_first_budget_at_a_time_the_second_changes_it(
     def record(**kwargs: Any) -> Any:
         if not written.is_set():
             written.set()
-            if connection.vendor == "postgresql":  # SQLite has one lock for all, and tells of none
-                wait_until(_somebody_waits, "that the second one waits")
+            locks.wait_for_waiter()
         return usual(**kwargs)
 
     def first() -> None:

@@ -6,19 +6,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 from django.db.models import F
 from standardwebhooks import WebhookVerificationError
 
 from activity.models import Event
 from activity.services import record
 from core import clock
+from core.tests import locks
 from models_catalog.models import Version
 from notices import delivering, sending, services, tasks
 from notices.models import Delivery, DeliveryAttempt, Webhook
 from notices.tests.conftest import Hook, make_version, ready, rejected
 from notices.tests.receiver import Receiver
-from tests.servers import wait_until
 
 DAY = timedelta(days=1)
 
@@ -468,12 +468,6 @@ def test_the_log_holds_no_more_of_an_address_than_its_host(hook: Hook, receiver:
     assert secret not in text
 
 
-def _somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_webhook_is_removed_while_a_delivery_to_it_is_settled(
     hook: Hook, version: Version, monkeypatch: pytest.MonkeyPatch
@@ -486,8 +480,7 @@ def test_a_webhook_is_removed_while_a_delivery_to_it_is_settled(
 
     def tell(*given: Any) -> None:
         settled.set()
-        if connection.vendor == "postgresql":  # SQLite has one lock for all, and tells of none
-            wait_until(_somebody_waits, "that the removal waits")
+        locks.wait_for_waiter()
         usual(*given)
 
     def work() -> None:
