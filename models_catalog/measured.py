@@ -5,9 +5,10 @@ In two parts, so that a query that looks for numbers reads each document no more
 
 from typing import Any
 
-from django.db import connection
+from django.db import connection, models
 from django.db.models import BooleanField, FloatField, Func
 
+from core import guarded
 from core.remembered import Remembered
 
 _KEPT_S = 10.0
@@ -67,12 +68,19 @@ def _path(key: str) -> str:
     return f'$."{key}"'
 
 
-def keys() -> list[str]:
-    """The keys that any version has, sorted; as they were within the last seconds."""
-    return _keys.get("", _ask) or []
+def keys(versions: models.QuerySet[Any]) -> list[str]:
+    """The keys that any version has, sorted; as they were within the last seconds.
+
+    ``versions``: all that who reads may see.
+    """
+    return _keys.get("", lambda: _ask(versions)) or []
 
 
-def _ask() -> list[str]:
+def _ask(versions: models.QuerySet[Any]) -> list[str]:
+    seen, given = "", ()
+    if guarded.hidden() is not None:
+        seen, given = versions.order_by().values("pk").query.sql_with_params()
+        seen = f"AND models_catalog_version.id IN ({seen}) "
     each = (
         "jsonb_object_keys(metadata) AS found(key)"
         if connection.vendor == "postgresql"
@@ -81,6 +89,7 @@ def _ask() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT DISTINCT found.key FROM models_catalog_version, {each} "  # noqa: S608 - ours
-            "WHERE metadata IS NOT NULL ORDER BY 1"
+            f"WHERE metadata IS NOT NULL {seen}ORDER BY 1",
+            given,
         )
         return [key for (key,) in cursor.fetchall()]

@@ -78,7 +78,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     """All models, newest upload first; or what a search and filters find."""
     called = [(days, _within_days(days)) for days in _DAYS]
     offered = RegisteredModel.objects.narrowings()
-    keys = measured.keys()
+    keys = measured.keys(Version.objects.all())
     key = request.GET.get("meta", "")
     shown = key if key in keys else ""
     best = [Column("best", shown, sort="best_value", numeric=True)] if shown else []

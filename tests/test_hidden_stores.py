@@ -34,7 +34,12 @@ from tests.rules.subjects import addresses
 pytestmark = pytest.mark.slow  # every page and operation is asked, twice by each visitor
 #: What the model and the endpoint of the hidden store are called; nothing else is called so.
 SECRET = "hushhush"
-_RENAMED = {"digits": SECRET, "demo-0": f"{SECRET}-serves", "gone-0": f"{SECRET}-served"}
+_RENAMED = {
+    "digits": SECRET,
+    "demo-0": f"{SECRET}-serves",
+    "gone-0": f"{SECRET}-served",
+    "accuracy": f"{SECRET}-measured",
+}
 #: Words that find them, and are not all of their names: pages repeat what was asked.
 _SEARCHED = {"q": SECRET[:-1], "model": SECRET[:-1], "text": SECRET[:-1]}
 _NAMES = re.compile(SECRET + r"[a-z0-9-]*")
