@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 #: A spreadsheet takes a cell that begins with one of these for a formula (OWASP: CSV Injection).
@@ -20,7 +21,12 @@ class _Line:
 
 
 def cell(value: Any) -> str:
-    """A value as a text; with an apostrophe before it where it would be taken for a formula."""
+    """A value as a text; with an apostrophe before it where it would be taken for a formula.
+
+    A number is none, a negative one neither.
+    """
+    if isinstance(value, int | float | Decimal):
+        return str(value)
     text = "" if value is None else str(value)
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA_BEGINS) else text
 

@@ -177,3 +177,4 @@ def test_what_a_spreadsheet_takes_for_a_formula_is_quoted(text: str) -> None:
 
 def test_other_cells_stay() -> None:
     assert [spreadsheet.cell(value) for value in ("a=1", 3, None, "가")] == ["a=1", "3", "", "가"]
+    assert [spreadsheet.cell(value) for value in (-2, -0.5)] == ["-2", "-0.5"]

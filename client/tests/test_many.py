@@ -180,6 +180,8 @@ def test_one_that_fails_stops_none_and_a_cell_is_no_formula(
 
 def test_formulas_are_those_of_the_portals_own_tables() -> None:
     assert many.FORMULA_BEGINS == spreadsheet.FORMULA_BEGINS
+    for value in ("-2", "=1", "a", -2, -0.5, None):
+        assert many.csv_line([value, ""]) == f"{spreadsheet.cell(value)},"
 
 
 @pytest.mark.parametrize(("code", "status", "exit_code"), [("not-found", 404, 3),

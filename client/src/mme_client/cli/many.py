@@ -428,6 +428,11 @@ def csv_line(cells: Sequence[Any]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A value as a text; with an apostrophe before it where it would be taken for a formula."""
+    """A value as a text; with an apostrophe before it where it would be taken for a formula.
+
+    A number is none, a negative one neither.
+    """
+    if isinstance(value, int | float):
+        return str(value)
     text = "" if value is None else str(value)
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA_BEGINS) else text
