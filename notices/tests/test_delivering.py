@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.models import F
 from standardwebhooks import WebhookVerificationError
 
@@ -459,6 +459,35 @@ def test_one_that_is_cleared_away_meanwhile_is_not_sent_again(
     delivering.clear()
     with pytest.raises(services.WebhookGone):
         services.redeliver(uid=webhook.uid, message=found.uid)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_old_one_that_is_delivered_again_while_others_are_deleted_stays(
+    hook: Hook, version: Version, settings: Any
+) -> None:
+    webhook, _ = hook()
+    ready(version)
+    row = _deliver()
+    _pass(timedelta(days=settings.NOTICES_KEPT_DAYS, seconds=1))
+    again, cleared = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with transaction.atomic():
+            services.redeliver(uid=webhook.uid, message=row.uid)
+            again.set()
+            if connection.vendor == "postgresql":  # on SQLite the other one waits for this
+                cleared.wait(30)
+        connections.close_all()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        assert again.wait(30)
+        delivering.clear()
+    finally:
+        cleared.set()
+        worker.join()
+    assert Delivery.objects.get().settled_at is None
 
 
 def test_the_log_holds_no_more_of_an_address_than_its_host(hook: Hook, receiver: Receiver) -> None:
