@@ -319,12 +319,14 @@ def test_a_store_that_does_not_answer_within_the_time_limit_is_timed_out(
 def test_a_download_that_is_ended_leaves_nothing(
     fake: FakePortal, tmp_path: Path, number: signal.Signals
 ) -> None:
+    # Below nohup SIGHUP is left out, as whoever started that wants it.
+    as_usual = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
     with fake_portal() as store:
         store.answers = [Says(body=BYTES, after_s=5)]
         fake.answers = [READY, READY, Says(302, headers={"Location": f"{store.url}/x"})]
         process = subprocess.Popen(
-            [sys.executable, "-c", "from mme_client.cli.main import main; main()", "download",
-             "digits:3"],
+            [sys.executable, "-c", f"{as_usual}; from mme_client.cli.main import main; main()",
+             "download", "digits:3"],
             env=os.environ | {"PYTHONPATH": str(CLIENT / "src"), "MME_URL": fake.url,
                               "MME_TOKEN": "mme_x"},
             cwd=tmp_path,
