@@ -26,7 +26,7 @@ messages: ## find what the pages say, bring every room's catalog (.po) up to dat
 
 test: ## all tests; ARGS="-k upload" for some
 	@$(STACK) install dev container sdk
-	@$(STACK) run -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@$(STACK) run -m pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-postgresql: ## the portal's tests that start no process, on PostgreSQL; ARGS="endpoints" for some
 	@$(STACK) run -m tests.on_postgresql $(ARGS)

@@ -32,7 +32,7 @@ def test_a_create_whose_process_was_killed_finds_its_endpoint(tmp_path: Path) ->
     with server.running(), ThreadPoolExecutor(1) as pool:
         pause.touch()
         first = pool.submit(create)
-        wait_until(paused.exists)
+        wait_until(lambda: paused.exists() and paused.read_text())  # it is there before its text
         os.kill(int(paused.read_text()), signal.SIGKILL)
         pause.unlink()
         with pytest.raises(requests.ConnectionError):
