@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from accounts.models import Token
 from accounts.tokens import USE_EVERY
-from core import clock
+from core import clock, threads
 
 log = logging.getLogger(__name__)
 _IDLE_S = 60.0
@@ -33,13 +33,7 @@ class Uses:
             self._waiting[token_id] = address
             if self._thread is None:
                 self._ends = False
-                thread = threading.Thread(target=self._work, name="token-uses", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # the machine has no thread left; the next use tries again
-                    log.exception("No thread could write the use of a token.")
-                else:
-                    self._thread = thread
+                self._thread = threads.started(self._work, name="token-uses")
             self._changed.notify_all()
 
     def end(self) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from core import aws, errors
+from core import aws, errors, threads
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +82,7 @@ class AccountWatch:
         """The account that was found last, and what went wrong since; does not wait."""
         with self._lock:
             if self._looking is None and self._clock() >= self._due:
-                self._looking = threading.Thread(target=self._run, name="account", daemon=True)
-                try:
-                    self._looking.start()
-                except RuntimeError:  # the machine has no thread left
-                    self._looking = None
-                    log.exception("No thread could look up the AWS account.")
+                self._looking = threads.started(self._run, name="account")
             return self._found, self._problem
 
     def wait(self, seconds: float) -> None:

@@ -13,7 +13,7 @@ import redis
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from core import heartbeat
+from core import heartbeat, threads
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +80,7 @@ class WorkerWatch:
                 done.set()
                 return done
             self._looking = done
-        thread = threading.Thread(target=self._run, args=(done,), name="worker-watch", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the machine has no thread left
-            log.exception("No thread could look for workers.")
+        if threads.started(self._run, done, name="worker-watch") is None:
             with self._lock:
                 self._looking = None
             done.set()

@@ -28,7 +28,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, models, transaction
 from django.db.models import Q
 
-from core import clock, guarded
+from core import clock, guarded, threads
 from core.errors import AwsError
 from invocations import decoding, seeing
 from invocations.inserting import insert
@@ -146,13 +146,10 @@ class Storing:
                 logger.warning("A picture is not kept: too many wait for the store.")
                 return
             if self._thread is None:
-                thread = threading.Thread(target=self._work, name="pictures", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # the machine has no thread left
-                    logger.exception("A picture is not kept.")
-                    return
-                self._thread = thread
+                self._thread = threads.started(self._work, name="pictures")
+            if self._thread is None:
+                logger.warning("A picture is not kept.")
+                return
             self._unwritten[picture.sha256] = len(picture.data)
             self._calls[picture.sha256] = set(calls)
         self._waiting.put(picture)

@@ -14,6 +14,8 @@ from functools import partial
 
 from django.db import close_old_connections
 
+from core import threads
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,15 +40,10 @@ class Pool:
             if self._free <= 0:
                 raise PoolFull
             if self._idle <= self._jobs.qsize() and self._started < self._most:
-                name = f"invoke-{self._started + 1}"
-                try:
-                    threading.Thread(target=self._work, name=name, daemon=True).start()
-                except RuntimeError:  # the machine has no thread left
-                    logger.exception("No thread could be started for a call.")
-                    if not self._started:
-                        raise PoolFull from None
-                else:
+                if threads.started(self._work, name=f"invoke-{self._started + 1}") is not None:
                     self._started += 1
+                elif not self._started:
+                    raise PoolFull
             self._free -= 1
             future: Future[None] = Future()
             # With the context of who submits it: the log lines of the call have its request's id.

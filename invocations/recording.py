@@ -38,7 +38,7 @@ from django.db import (
     transaction,
 )
 
-from core import clock
+from core import clock, threads
 from core.lease import LeaseLost
 from endpoints.models import Endpoint
 from invocations import journal, pictures_kept
@@ -254,13 +254,9 @@ class Recorder:
             if len(self._unwritten) >= MOST_WAITING or self._bytes + size > MOST_BYTES:
                 return False
             if self._thread is None:
-                thread = threading.Thread(target=self._work, name="calls", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # the machine has no thread left
-                    logger.exception("No thread could write calls.")
-                    return False
-                self._thread = thread
+                self._thread = threads.started(self._work, name="calls")
+            if self._thread is None:
+                return False
             self._unwritten.add(recorded.uid)
             self._bytes += size
         return True

@@ -5,6 +5,7 @@ import threading
 
 from django.db import Error, close_old_connections, connections
 
+from core import threads
 from invocations.models import Invocation
 from invocations.recording import REFUSED, Recorded
 
@@ -30,13 +31,7 @@ class UnderWay:
         with self._lock:
             self._calls.add(call)
             if not self._beating:
-                thread = threading.Thread(target=self._beat, name="invoke-heartbeat", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # the machine has no thread left; the next call tries again
-                    logger.exception("No thread could renew the leases of calls.")
-                else:
-                    self._beating = True
+                self._beating = threads.started(self._beat, name="invoke-heartbeat") is not None
 
     def discard(self, call: Recorded) -> None:
         """Stop renewing: the call is finished, or was never begun."""

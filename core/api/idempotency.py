@@ -47,7 +47,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 
-from core import attempt, clock, guarded
+from core import attempt, clock, guarded, threads
 from core.api.caller import Caller
 from core.api.problems import Problem
 from core.models import RepeatableCall
@@ -228,13 +228,7 @@ class _Renewer:
         with self._changed:
             self._held.add(holder)
             if not self._running:
-                thread = threading.Thread(target=self._run, name="attempts", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:  # the machine has no thread left; the next one tries again
-                    log.exception("No thread could prolong the leases of changes.")
-                else:
-                    self._running = True
+                self._running = threads.started(self._run, name="attempts") is not None
 
     def remove(self, holder: str) -> None:
         with self._changed:
