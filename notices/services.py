@@ -210,14 +210,11 @@ def redeliver(*, uid: str, message: str) -> Delivery:
             raise ValidationError({"id": ValidationError(said, code=CONFLICT)})
         if row.state != Delivery.State.PENDING:
             now = clock.now()
-            row.state = Delivery.State.PENDING
-            row.attempts = 0
-            row.begun_at = row.check_after = now
-            row.settled_at = None
-            fields = ("state", "attempts", "begun_at", "check_after", "settled_at")
-            changes = {name: getattr(row, name) for name in fields}
-            if not Delivery.objects.filter(pk=row.pk).update(**changes):  # it was cleared away
+            pending = {"state": Delivery.State.PENDING, "attempts": 0, "settled_at": None}
+            pending |= {"begun_at": now, "check_after": now}
+            if not Delivery.objects.filter(pk=row.pk).update(**pending):  # it was cleared away
                 raise WebhookGone
+            row.refresh_from_db()
         enqueue_on_commit("notices.tasks.deliver", row.pk)
     return row
 

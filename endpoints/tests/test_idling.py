@@ -240,17 +240,22 @@ def test_a_crash_in_the_step_leaves_it_to_the_next_sweep(
     assert _told()[-2:] == ["over", "teardown"]
 
 
-@pytest.mark.not_quick
-def test_many_are_asked_for_in_turn(
-    serving: Endpoint, world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(idling, "MOST_ASKED", 2)
-    for number in range(4):
+def _watch_others(count: int) -> None:
+    """Have more endpoints serve, and each of all be torn down after 12 idle hours."""
+    for number in range(count):
         made = services.create_endpoint(name=f"other-{number}", actor=None)
         made.state = Endpoint.State.IN_SERVICE
         made.save()
     for row in Endpoint.objects.all():
         _set(row, 12)
+
+
+@pytest.mark.not_quick
+def test_many_are_asked_for_in_turn(
+    serving: Endpoint, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idling, "MOST_ASKED", 2)
+    _watch_others(4)
     for asked in (2, 4, 5, 5):
         world.sweep_at(NOW + 30 * HOUR)
         assert len(world.asked) == asked
@@ -262,12 +267,7 @@ def test_who_was_never_asked_for_comes_before_those_that_are_asked_again(
     serving: Endpoint, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(idling, "MOST_ASKED", 1)
-    for number in range(6):
-        made = services.create_endpoint(name=f"other-{number}", actor=None)
-        made.state = Endpoint.State.IN_SERVICE
-        made.save()
-    for row in Endpoint.objects.all():
-        _set(row, 12)
+    _watch_others(6)
     world.problem = errors.Denied("The metrics may not be read.")
     for minute in range(7):  # each is asked for again after five
         world.sweep_at(NOW + 30 * HOUR + minute * MINUTE)

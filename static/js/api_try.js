@@ -65,9 +65,9 @@ function start() {
 }
 
 choice.addEventListener("change", () => {
-  if (!shown) { return; }
+  // What the address named is of another group.
   window.history.replaceState(null, "", window.location.pathname);
-  shown.specActions.updateSpec(JSON.stringify(of(choice.value)));
+  shown?.specActions.updateSpec(JSON.stringify(of(choice.value)));
 });
 
 const offer = document.getElementById("swagger-ui");

@@ -288,7 +288,7 @@ class Transport:
 
     def _never_connected(self, error: BaseException | None) -> bool:
         """Whether nothing was ever reached: a longer time limit would not help."""
-        return not self._answered and isinstance(error, NewConnectionError | ConnectTimeoutError)
+        return not self._answered and isinstance(error, _NEVER_SENT)
 
     def _timeout(self, wanted: float | None) -> Timeout:
         left = self.left_s()
