@@ -233,14 +233,16 @@ def receive(
     if size:
         row = _claimed(upload)
         lease = Lease(Upload.objects.all(), row, LEASE)
+        is_given_back = False
         try:
             if row.offset != offset:
                 raise WrongOffset
-            _keep(row, lease, file, size, checksum)
+            is_given_back = _keep(row, lease, file, size, checksum)
         except LeaseLost:
             raise UploadLocked from None
         finally:
-            _give_back(lease)
+            if not is_given_back:
+                _give_back(lease)
     upload.refresh_from_db()
     if upload.complete:
         _finish_soon(upload)
@@ -264,8 +266,11 @@ def _give_back(lease: Lease[Upload]) -> None:
 
 def _keep(
     row: Upload, lease: Lease[Upload], file: IO[bytes], size: int, checksum: Checksum | None
-) -> None:
-    """Write the bytes to staging and to rows. Raises LeaseLost, ChecksumMismatch, NotStored."""
+) -> bool:
+    """Write the bytes to staging and to rows; returns whether all came, and gave the lease back.
+
+    Raises LeaseLost, ChecksumMismatch, NotStored.
+    """
     if row.stretches.count() >= MOST_STRETCHES:
         said = gettext("The upload came in too many small parts. Begin it again.")
         raise ValidationError({"body": [ValidationError(said, code=CONFLICT)]})
@@ -274,14 +279,14 @@ def _keep(
     offset, left = row.offset, size
     try:
         while left:
-            count = _keep_some(row, lease, file, offset, _share(left), hashed, uncommitted)
+            count = _keep_some(row, lease, file, offset, left, hashed, uncommitted)
             if not count:  # the body was shorter than it said
                 break
             offset, left = offset + count, left - count
         if checksum is not None and hashed is not None:
             if hashed.digest() != checksum.digest:
                 raise ChecksumMismatch
-            _commit(row, lease, uncommitted)
+            _commit(row, lease, uncommitted, is_last=not left)
     except (OperationalError, InterfaceError):
         # They may be committed, where the connection was lost over that. What no row names goes
         # with the rest of the upload.
@@ -290,6 +295,7 @@ def _keep(
     finally:
         for stretch in uncommitted:
             _delete(row.bucket, stretch.key)
+    return not left
 
 
 def _keep_some(
@@ -297,15 +303,16 @@ def _keep_some(
     lease: Lease[Upload],
     file: IO[bytes],
     offset: int,
-    most: int,
+    left: int,
     hashed: "_Hash | None",
     uncommitted: list[Stretch],
 ) -> int:
-    """Write the next bytes, ``most`` or fewer, and to rows unless ``hashed``; gives their number.
+    """Write the next of ``left`` bytes, and to rows unless ``hashed``; gives their number.
 
     Nothing holds them in memory when it returns.
     """
-    pieces = _next_pieces(file, most)
+    pieces = _next_pieces(file, _share(left))
+    count = sum(map(len, pieces))
     arrived = Arriving(row, offset, pieces)
     objects: dict[str, bytes] = {}
     for data in pieces:
@@ -327,17 +334,24 @@ def _keep_some(
         code = services.not_stored(error).code
         raise services.NotStored(said % {"problem": error}, code=code) from error
     if hashed is None:
-        _commit(row, lease, uncommitted)
+        _commit(row, lease, uncommitted, is_last=count == left)
         arrived.remember()
-    return sum(map(len, pieces))
+    return count
 
 
-def _commit(row: Upload, lease: Lease[Upload], stretches: list[Stretch]) -> None:
-    """Write that these have arrived, which empties the list. Raises LeaseLost."""
+def _commit(row: Upload, lease: Lease[Upload], stretches: list[Stretch], *, is_last: bool) -> None:
+    """Write that these have arrived, which empties the list. Raises LeaseLost.
+
+    The last of a request give the lease back in the same UPDATE: who reads the new offset can go on
+    from there at once, also where this process is killed now.
+    """
     with transaction.atomic():
         Stretch.objects.bulk_create(stretches)
         row.offset += sum(one.size for one in stretches)
-        lease.renew(offset=row.offset)
+        if is_last:
+            lease.release(offset=row.offset)
+        else:
+            lease.renew(offset=row.offset)
     stretches.clear()
 
 

@@ -335,6 +335,19 @@ def test_two_requests_at_once_do_not_mix(caller: Caller) -> None:
     assert caller.send(url, BYTES[:10], 0).status_code == 204
 
 
+@pytest.mark.parametrize("checksum", [False, True])
+def test_who_reads_the_new_offset_can_go_on_from_there(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, checksum: bool
+) -> None:
+    url = caller.address()
+    # A killed process gives nothing back behind what it has written.
+    monkeypatch.setattr(uploads, "_give_back", lambda lease: None)
+    right = base64.b64encode(hashlib.sha1(BYTES[:10], usedforsecurity=False).digest()).decode()
+    headers = {"Upload_Checksum": f"sha1 {right}"} if checksum else {}
+    assert caller.send(url, BYTES[:10], 0, **headers).status_code == 204
+    assert caller.send(url, BYTES[10:20], caller.offset(url)).status_code == 204
+
+
 def test_who_lost_the_lease_writes_nothing(
     caller: Caller, keys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
