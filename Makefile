@@ -6,7 +6,7 @@ CONTAINER_ENGINE ?= docker
 BUILD_OPTIONS ?=
 IMAGE ?= demo-sagemaker-multimodel:latest
 
-.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api machine kill-matrix lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load bench-sweep bench-start bench-catalog bench-experiment bench-upload pictures image image-test clean
+.PHONY: help up dev manage messages test quick soak fuzz fuzz-requests fuzz-api machine kill-matrix lint glossary openapi audit bench bench-container bench-localaws bench-s3 bench-portal bench-validation bench-packing bench-warm-call bench-web bench-first-load bench-sweep bench-start bench-container-start bench-catalog bench-experiment bench-upload pictures image image-test clean
 
 help: ## show this
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -115,6 +115,9 @@ bench-sweep: ## a sweep with 200 settled endpoints and 20 under way; ARGS="--set
 
 bench-start: ## start and end of the portal's programs beside one with Python's own garbage collector
 	@$(STACK) run bench/start.py $(ARGS)
+
+bench-container-start: ## start of the container beside one without its class archive
+	@$(STACK) run bench/container_start.py $(ARGS)
 
 bench-catalog: ## pages with 2,000 models beside a tenth of them; ARGS="--postgresql", "--cpu" on a busy machine
 	@$(STACK) run bench/catalog.py $(ARGS)

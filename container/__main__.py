@@ -6,6 +6,7 @@ import sys
 USAGE = """\
 serve                        run the model server until SIGTERM (README.md has the environment)
 preflight ARCHIVE [OPTION …] validate an archive, report in JSON
+classes                      make the class archive, with which the JVM starts sooner
 model-host FOLDER [OPTION …] internal: the process that forks a worker for each model
 worker OPTION …              internal: a worker that imports MXNet by itself
 PROGRAM [ARGUMENT …]         anything else is executed, as in ``docker run IMAGE bash``"""
@@ -25,6 +26,10 @@ def main() -> int:
         from container import preflight
 
         return preflight.main(arguments)
+    if command == "classes" and not arguments:
+        from container import class_archive
+
+        return class_archive.main()
     if command == "model-host":
         from container import model_host
 

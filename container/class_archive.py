@@ -1,0 +1,153 @@
+"""Makes the JVM's class archive, from which it maps its 3,500 classes in place of reading them.
+
+The JDK calls it class data sharing (``java -Xshare:dump``). With it a JVM is ready sooner, and
+takes half of the processor's time until then. It holds for one Java runtime, and for the jars as
+they are: the build of the image makes it, and so does the install of a checkout's environments.
+With another runtime or jar the JVM starts as it does without one.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from container import entrypoint, mms_server
+
+START_SECONDS = 60
+"""How long the server may take to listen."""
+
+ANSWER_SECONDS = 30
+MAKE_SECONDS = 120
+
+_ASKED: tuple[tuple[str, str, dict[str, str] | None], ...] = (
+    ("GET", "/ping", None),
+    ("GET", "/models", None),
+    ("GET", "/metrics", None),
+    ("POST", "/models", {"model_name": "none", "url": "/none"}),
+    ("POST", "/models/none/invoke", {}),
+    ("DELETE", "/models/none", None),
+    ("POST", "/models", {"model_name": "one", "url": "{models}/one"}),
+)
+"""What the server is asked, so that the classes which answer are loaded: method, path, body. The
+last one starts a worker, which finds nothing in the model's folder."""
+
+
+def main() -> int:
+    """Make the archive anew; returns the exit code, and says on stderr what was wrong."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, too
+    target = mms_server.class_archive()
+    target.unlink(missing_ok=True)  # the server would read its classes from it
+    copied = target.with_suffix(".new")
+    with tempfile.TemporaryDirectory(prefix="mme-classes-") as folder:
+        made = Path(folder) / "made"
+        try:
+            _make(Path(folder), made)
+            with made.open("rb") as read, copied.open("wb") as written:
+                shutil.copyfileobj(read, written)
+                # A JVM ends with one that was cut off, as by a power failure.
+                written.flush()
+                os.fsync(written.fileno())
+            copied.chmod(0o644)
+            copied.replace(target)
+        except (
+            OSError,
+            ValueError,
+            http.client.HTTPException,
+            subprocess.SubprocessError,
+        ) as error:
+            print(f"No class archive was made: {error}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 130
+    return 0
+
+
+def _make(folder: Path, made: Path) -> None:
+    """Write the classes that a server loads to ``made``. Raises ``ValueError`` where Java fails."""
+    models, classes = folder / "models", folder / "classes"
+    (models / "one").mkdir(parents=True)
+    os.environ |= {
+        "MME_HOME": str(folder / "home"),
+        "MME_BIND_SOCKET": str(folder / "socket" / "mms"),
+        "MME_MODELS_DIR": str(models),
+        "MME_MODEL_HOST": "0",
+        "SAGEMAKER_MODEL_SERVER_VMARGS": "",
+    }
+    chosen = mms_server.settings()
+    mms_server.prepare_folders(chosen)
+    with (folder / "log").open("w+b") as log:
+        server = subprocess.Popen(
+            _command(chosen, f"-XX:DumpLoadedClassList={classes}"),
+            cwd=chosen.home,
+            env=os.environ | mms_server.worker_environment(chosen),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=entrypoint.die_with_parent,
+        )
+        try:
+            for method, path, body in _ASKED:
+                said = "" if body is None else json.dumps(body).replace("{models}", str(models))
+                _ask(server, chosen.address, method, path, said)
+        finally:
+            server.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(entrypoint.STOP_SECONDS)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(server.pid, signal.SIGKILL)  # its workers, too
+            server.wait()
+    done = subprocess.run(
+        _command(
+            chosen,
+            "-Xshare:dump",
+            f"-XX:SharedClassListFile={classes}",
+            f"-XX:SharedArchiveFile={made}",
+        ),
+        capture_output=True,
+        text=True,
+        timeout=MAKE_SECONDS,
+        check=False,
+    )
+    if done.returncode or not made.exists():
+        raise ValueError(f"java ended with {done.returncode}: {(done.stdout + done.stderr)[-500:]}")
+
+
+def _command(chosen: mms_server.Settings, *options: str) -> list[str]:
+    return mms_server.command(replace(chosen, vmargs=(*chosen.vmargs, *options)))
+
+
+def _ask(server: subprocess.Popen[bytes], address: str, method: str, path: str, body: str) -> None:
+    """Ask the server at a Unix socket, whatever it answers; waits until it listens."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = _connected(server, address)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        connection.getresponse().read()
+    finally:
+        connection.close()
+
+
+def _connected(server: subprocess.Popen[bytes], address: str) -> socket.socket:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        found = socket.socket(socket.AF_UNIX)
+        found.settimeout(ANSWER_SECONDS)
+        try:
+            found.connect(address)
+        except OSError:
+            found.close()
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return found

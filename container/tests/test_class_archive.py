@@ -1,0 +1,120 @@
+"""The JVM's class archive: what makes it, the server that starts with it, and without it."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from container.tests.serving import (
+    ENTRYPOINT,
+    Server,
+    alive,
+    container_python,
+    descendants,
+    java_home,
+    start_server,
+    wait_until,
+)
+
+pytestmark = pytest.mark.processes
+
+NAME = "mme-classes.jsa"
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the packages of the container's, and without an archive."""
+    folder = tmp_path_factory.mktemp("venv")
+    real = Path(container_python()).parent.parent
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").symlink_to(os.path.realpath(container_python()))
+    shutil.copy(real / "pyvenv.cfg", folder / "pyvenv.cfg")
+    (folder / "lib").symlink_to(real.resolve() / "lib")
+    return folder
+
+
+def making(prefix: Path) -> "subprocess.Popen[str]":
+    environment = {"PATH": os.environ["PATH"], "HOME": str(prefix)}
+    if (java := java_home()) is not None:
+        environment["JAVA_HOME"] = java
+    return subprocess.Popen(
+        [prefix / "bin" / "python", "-I", ENTRYPOINT, "classes"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def of(server: Server) -> int:
+    """The pid of its JVM."""
+    (started,) = server.events("server_started")
+    return int(started["pid"])
+
+
+def jvms_of(pid: int) -> list[int]:
+    return [one for one in descendants(pid) if os.readlink(f"/proc/{one}/exe").endswith("/java")]
+
+
+def is_mapped(server: Server, archive: Path) -> bool:
+    return str(archive) in Path(f"/proc/{of(server)}/maps").read_text()
+
+
+def with_python(prefix: Path, entrypoint: Path = ENTRYPOINT) -> list[str]:
+    """What runs a server by the Python of an environment, put before its own command line."""
+    return ["sh", "-c", f'exec "{prefix}/bin/python" -I "{entrypoint}" serve', "-"]
+
+
+def test_it_is_made_and_started_with(prefix: Path, tmp_path: Path) -> None:
+    with making(prefix) as made:
+        said, _ = made.communicate(timeout=120)
+    assert (made.returncode, said) == (0, "")
+    assert sorted(path.name for path in prefix.iterdir()) == ["bin", "lib", NAME, "pyvenv.cfg"]
+    loaded = tmp_path / "loaded"
+    options = {"SAGEMAKER_MODEL_SERVER_VMARGS": f"-Xlog:class+load:file={loaded}"}
+    with start_server(tmp_path, within=with_python(prefix), **options) as server:
+        assert is_mapped(server, prefix / NAME)
+        assert server.load("none", tmp_path / "none").status == 404
+    classes = loaded.read_text().splitlines()
+    elsewhere = [line for line in classes if "shared objects file" not in line]
+    assert len(classes) > 2500
+    assert len(elsewhere) < len(classes) / 20, elsewhere[:20]
+
+    # Of another jar the JVM takes nothing, and says nothing among the lines of the log.
+    other = tmp_path / "container"
+    shutil.copytree(ENTRYPOINT.parent, other, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    os.utime(other / "plugin" / "plugin.jar", (0, 0))
+    home = tmp_path / "other"
+    home.mkdir()
+    within = with_python(prefix, other / "dockerd-entrypoint.py")
+    with start_server(home, within=within) as server:
+        assert not is_mapped(server, prefix / NAME)
+
+
+def test_one_that_is_ended_leaves_nothing(prefix: Path) -> None:
+    with making(prefix) as made:
+        wait_until(lambda: jvms_of(made.pid), 60, "its JVM")
+        others = descendants(made.pid)
+        made.send_signal(signal.SIGTERM)
+        assert made.wait(30) == 130
+    wait_until(lambda: not any(alive(pid) for pid in others), 10, "the end of its JVM")
+    assert sorted(path.name for path in prefix.iterdir()) == ["bin", "lib", "pyvenv.cfg"]
+
+
+def test_without_java_it_says_so(prefix: Path) -> None:
+    environment = {"PATH": "/nowhere", "HOME": str(prefix), "JAVA_HOME": "/nowhere"}
+    done = subprocess.run(
+        [prefix / "bin" / "python", "-I", ENTRYPOINT, "classes"],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "No class archive was made: " in done.stderr
+    assert "/nowhere/bin/java" in done.stderr
+
+
+def test_the_checkouts_containers_start_with_theirs(server: Server) -> None:
+    """As `make test` and `make up` install it (stack/java.py)."""
+    assert is_mapped(server, Path(container_python()).parent.parent / NAME)

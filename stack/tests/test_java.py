@@ -1,0 +1,68 @@
+"""The class archive of the local containers is made anew for another runtime or jar."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack import java, parts
+from stack.layout import Layout
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two files that the archive is made of, an archive, and a program in the container's place."""
+    made_of = (tmp_path / "libjvm.so", tmp_path / "server.jar")
+    for path in made_of:
+        path.write_text(path.name)
+    archive = tmp_path / "classes.jsa"
+    (tmp_path / "entrypoint").write_text(
+        f"import pathlib, sys; assert sys.argv[1:] == ['classes']\n"
+        f"pathlib.Path({str(archive)!r}).open('a').write('made ')"
+    )
+    monkeypatch.setattr(java, "_MADE_OF", made_of)
+    monkeypatch.setattr(java, "ARCHIVE", archive)
+    monkeypatch.setattr(java, "_STAMP", tmp_path / "classes.json")
+    monkeypatch.setattr(java, "_ENTRYPOINT", tmp_path / "entrypoint")
+    monkeypatch.setattr(java, "_PYTHON", sys.executable)
+    return tmp_path
+
+
+@pytest.mark.processes
+def test_it_is_made_once_for_each_runtime_and_jar(elsewhere: Path) -> None:
+    archive = elsewhere / "classes.jsa"
+    assert not java.archive_is_current()
+    for _ in range(2):
+        java.make_archive()
+        assert java.archive_is_current()
+        assert archive.read_text() == "made "
+    (elsewhere / "server.jar").write_text("another")
+    assert not java.archive_is_current()
+    java.make_archive()
+    assert archive.read_text() == "made made "
+    archive.unlink()
+    assert not java.archive_is_current()
+
+
+@pytest.mark.processes
+def test_containers_start_without_one_that_cannot_be_made(
+    elsewhere: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (elsewhere / "entrypoint").write_text("import sys; sys.exit('No room.')")
+    java.make_archive()
+    said = capfd.readouterr()
+    assert said.err == "No room.\n"
+    assert "Containers start without a class archive" in said.out
+    assert not java.archive_is_current()
+
+
+def test_localaws_waits_for_it_where_it_has_to_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path / "local")
+    layout.make_folders()
+    for is_current, waited_for in ((True, []), (False, ["class-archive"])):
+        monkeypatch.setattr(java, "archive_is_current", lambda known=is_current: known)
+        found = {part.name: part for part in parts.parts(layout)}
+        assert [name for name in found if name == "class-archive"] == waited_for
+        assert [name for name in found["localaws"].after if name != "s3"] == waited_for
