@@ -448,6 +448,7 @@ def _experiments(count: int, owner: User, endpoint: Endpoint, versions: list[Any
         one.add(tally.MadeCall(0, 0.5, 300.0, cold=True, label="zero", probability=0.9))
         one.add(tally.MadeCall(1, 0.6, 12.0, cold=False, label="zero", probability=0.9))
         one.add(tally.MadeCall(2, 0.7, 5.0, error="model-failed"))
+    result = tally.result([one.name for one in targets], tallies, 1.5)
     for n in range(count + 1):
         Experiment.objects.create(
             uid=f"{n:032x}",
@@ -462,7 +463,7 @@ def _experiments(count: int, owner: User, endpoint: Endpoint, versions: list[Any
             draw="zipf:1.1",
             seed=7,
             state=Experiment.State.DONE,
-            result=tally.result([one.name for one in targets], tallies, 1.5),
+            result=result,
         )
 
 
@@ -584,18 +585,20 @@ def _deliveries(count: int, owner: User, webhook: Webhook) -> None:
         state = Delivery.State.DELIVERED
         row = Delivery.objects.create(uid=f"msg_{n:024x}", webhook=webhook, state=state, **told)
         Delivery.objects.create(person=owner, state=state, **told)
-        for _ in range(count):
-            DeliveryAttempt.objects.create(delivery=row, at=event.at, ms=12, status=204)
+        DeliveryAttempt.objects.bulk_create(
+            DeliveryAttempt(delivery=row, at=event.at, ms=12, status=204) for _ in range(count)
+        )
 
 
 def _aliases(versions: list[Any], owner: User) -> None:
     """As many aliases of the first model, each of them moved from version to version."""
     model = versions[0].model
-    for n in range(len(versions)):
-        name = f"alias-{n}" if n else "live"
-        move = None
-        for version in versions:
-            move = AliasMove.objects.create(
+    moves: dict[str, AliasMove | None] = {
+        f"alias-{n}" if n else "live": None for n in range(len(versions))
+    }
+    for version in versions:
+        moved = AliasMove.objects.bulk_create(
+            AliasMove(
                 model=model,
                 name=name,
                 kind=AliasMove.Kind.MOVED if move else AliasMove.Kind.MADE,
@@ -606,8 +609,12 @@ def _aliases(versions: list[Any], owner: User) -> None:
                 by_name=owner.username,
                 reason="A reason.",
             )
+            for name, move in moves.items()
+        )
+        moves = {move.name: move for move in moved}
+    for name, move in moves.items():
         assert move is not None
-        Alias.objects.create(model=model, name=name, version=move.version, move=move)
+        Alias.objects.create(model=model, name=name, version=versions[-1], move=move)
         AliasMirror.objects.create(
             model=model,
             name=name,
