@@ -55,7 +55,9 @@ def test_calls_that_the_portal_did_not_make_are_measured(
     assert sum(known("loads")) == 2
     assert sum(known("downloads")) == 2
     assert sum(known("unloads")) == 1
-    assert all(0 < value < 1 for value in known("cache_hit"))
+    hits = known("cache_hit")  # of one minute, or of two where another one began meanwhile
+    assert 0 < sum(hits) / len(hits) < 1
+    assert all(0 <= value <= 1 for value in hits)
     assert 150 < max(known("loading_wait_maximum")) < 60_000  # ms
     for name in ("model_latency", "overhead_latency"):
         p50, p90, p99 = (known(f"{name}_{key}")[-1] for key in ("p50", "p90", "p99"))
@@ -68,7 +70,8 @@ def test_calls_that_the_portal_did_not_make_are_measured(
     assert week.problem is None
     for name in ("invocations", "errors_4xx", "downloads", "loads", "unloads"):
         assert sum(value or 0 for value in week.values[name]) == sum(known(name)), name
-    assert 0 < next(value for value in week.values["cache_hit"] if value is not None) < 1
+    hits = [value for value in week.values["cache_hit"] if value is not None]
+    assert 0 < sum(hits) / len(hits) < 1
 
 
 def test_the_page_of_the_containers_is_read(

@@ -166,7 +166,8 @@ def test_of_localaws_the_prices_are_read_and_kept_whatever_fails(
     file.write_text(json.dumps({"currency": "USD", "regions": {REGION: by_type}}))
     local = LocalAwsProcess(tmp_path / "data", "http://127.0.0.1:1", "--prices", str(file)).start()
     try:
-        client = local.client("pricing", region_name="us-east-1", read_timeout=1)
+        client = local.client("pricing", region_name="us-east-1")
+        impatient = local.client("pricing", region_name="us-east-1", read_timeout=1)
         monkeypatch.setattr(aws, "pricing", lambda: client)
         tasks.sweep_prices()
         read = {kind: Decimal(price) for kind, price in by_type.items()}
@@ -180,7 +181,9 @@ def test_of_localaws_the_prices_are_read_and_kept_whatever_fails(
         ):
             local.admin("faults", "PUT", {"faults": [{"operation": "GetProducts"} | fault]})
             PriceLook.objects.update(tried_at=clock.now() - timedelta(days=2))
-            tasks.sweep_prices()
+            with monkeypatch.context() as patch:
+                patch.setattr(aws, "pricing", lambda: impatient)
+                tasks.sweep_prices()
             row = PriceLook.objects.get()
             assert row.problem, fault
             assert prices.known().per_hour == read, "what was read before counts"
