@@ -879,7 +879,7 @@ def _refused(refusal: aws_refusals.AwsRefusal, text: Sentence) -> errors.Denied:
 _read_again_at = 0.0
 _KEPT_CLIENTS: tuple[Any, ...] = (
     *(s3, s3_for_browsers, sagemaker, sagemaker_runtime, autoscaling, cloudwatch, logs),
-    *(_sts, _iam),
+    *(ecr, service_quotas, pricing, _sts, _iam),
 )
 
 

@@ -239,7 +239,10 @@ REFUSALS: dict[str, tuple[str, int, str, str, list[str]]] = {
 }  # fmt: skip
 
 
-CLIENTS: tuple[Any, ...] = (aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime)
+CLIENTS: tuple[Any, ...] = (
+    *(aws.s3, aws.s3_for_browsers, aws.sagemaker, aws.sagemaker_runtime, aws.autoscaling),
+    *(aws.cloudwatch, aws.logs, aws.service_quotas, aws.pricing, aws.ecr),
+)
 
 
 def error_of(what: str) -> ClientError:
@@ -332,7 +335,9 @@ def test_credentials_that_expired_are_read_again(
 
 
 def _key_ids() -> set[str]:
-    clients: list[Any] = [client() for client in CLIENTS]
+    clients: list[Any] = [
+        client("ap-northeast-2") if client is aws.ecr else client() for client in CLIENTS
+    ]
     return {client._request_signer._credentials.access_key for client in clients}
 
 
