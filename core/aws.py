@@ -661,9 +661,12 @@ def _sent_by_pool(
             pool._put_conn(connection)
 
 
-@cache
+@lru_cache(maxsize=1)
 def _invoke_address(client: Any) -> _Address:
-    """As botocore resolves it: FIPS, dual stack, and ``AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME``."""
+    """As botocore resolves it: FIPS, dual stack, and ``AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME``.
+
+    It is kept for one client: one whose credentials were refused is not used again.
+    """
     operation = client.meta.service_model.operation_model("InvokeEndpoint")
     context = {
         "client_region": client.meta.region_name,

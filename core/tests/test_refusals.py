@@ -1,6 +1,8 @@
 """Each way in which AWS refuses has its own advice, from the bodies that AWS really sends."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -332,6 +334,19 @@ def test_credentials_that_expired_are_read_again(
     assert _key_ids() == {"OLD"}
     aws.from_client_error(error_of("a session that is over (S3)"), "writing")
     assert _key_ids() == {"NEW"}
+
+
+@pytest.mark.not_quick
+def test_clients_with_old_credentials_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes some MiB, and there may be one for each ten seconds of a refused session."""
+    for _ in range(3):
+        monkeypatch.setattr(aws, "_read_again_at", 0.0)
+        old = weakref.ref(aws.sagemaker_runtime())
+        aws._invoke_address(aws.sagemaker_runtime())
+        aws._read_credentials_again()
+        aws._invoke_address(aws.sagemaker_runtime())
+        gc.collect()
+        assert old() is None
 
 
 def _key_ids() -> set[str]:
