@@ -166,13 +166,15 @@ _EXPLICIT = {
     "session policy": phrase("the policy of the session with which the role was taken on"),
     "vpc endpoint policy": phrase("the policy of the VPC endpoint through which the call went"),
 }
+_UNNAMED = phrase("a policy that AWS does not name")
 _WHO = {
     "service control policy": phrase("whoever manages the organization"),
     "resource control policy": phrase("whoever manages the organization"),
     "vpc endpoint policy": phrase("whoever manages the network"),
 }
 _POLICIES = "|".join(_EXPLICIT)
-_DENY = re.compile(rf"with an explicit deny in an? ({_POLICIES})", re.I)
+# untranslated: AWS's words; it did not always say which policy it is.
+_DENY = re.compile(rf"with an explicit deny(?: in an? ({_POLICIES}))?", re.I)
 _NO_ALLOW = re.compile(rf"because no ({_POLICIES}) allows the ([\w-]+:\w+) action", re.I)
 _ACTION = re.compile(r"not authorized to perform: ?([\w-]+:\w+)", re.I)
 _OF_KMS = re.compile(r"\bkms:\w+|\bKMS\b.*(denied|not allowed|ciphertext)", re.I)
@@ -195,7 +197,7 @@ def _denied(text: str, operation: str) -> AwsRefusal:
     if asked.lower() == "iam:passrole" and not _DENY.search(text):
         return _PASS_ROLE
     if found := _DENY.search(text):
-        return _explicit(found[1].lower(), asked, operation)
+        return _explicit((found[1] or "").lower(), asked, operation)
     if found := _NO_ALLOW.search(text):
         policy, right = found[1].lower(), found[2]
         if policy == "identity-based policy":
@@ -246,14 +248,14 @@ def _denied(text: str, operation: str) -> AwsRefusal:
 def _explicit(policy: str, asked: str, operation: str) -> AwsRefusal:
     writes = asked.lower() == "s3:putobject" or (not asked and operation in _WRITES)
     if writes and policy in {
-        "resource-based policy", "resource control policy", "service control policy"
+        "resource-based policy", "resource control policy", "service control policy", ""
     }:  # fmt: skip
         return _ENCRYPT
     return AwsRefusal(
         phrase(
             "An explicit deny forbids the portal %(action)s: %(policy)s.",
             action=asked or phrase("this"),
-            policy=_EXPLICIT[policy],
+            policy=_EXPLICIT.get(policy, _UNNAMED),
         ),
         phrase(
             "No right that is given to the role helps against it. Ask %(who)s to take this "

@@ -177,6 +177,22 @@ REFUSALS: dict[str, tuple[str, int, str, str, list[str]]] = {
         _s3("s3:GetObject", "with an explicit deny in a permissions boundary: arn:aws:iam::1:p/b."),
         ["permissions boundary", "No right that is given"],
     ),
+    "an explicit deny of a policy that is not named": (
+        "AccessDeniedException", 400, "CreateEndpoint",
+        f"{_WHO} is not authorized to perform: sagemaker:CreateEndpoint on resource: "
+        "arn:aws:sagemaker:ap-northeast-2:123456789012:endpoint/demo with an explicit deny",
+        ["a policy that AWS does not name", "No right that is given"],
+    ),
+    "… of a write": (
+        "AccessDenied", 403, "PutObject", _s3("s3:PutObject", "with an explicit deny"),
+        ["demand that objects are encrypted", "S3_ENCRYPTION"],
+    ),
+    "… of the execution role": (
+        "AccessDeniedException", 400, "CreateModel",
+        f"{_WHO} is not authorized to perform: iam:PassRole on resource: "
+        "arn:aws:iam::123456789012:role/execution with an explicit deny",
+        ["forbids the portal iam:PassRole", "No right that is given"],
+    ),
     "an explicit deny of a VPC's endpoint": (
         "AccessDenied", 403, "GetObject",
         _s3("s3:GetObject", "with an explicit deny in a VPC endpoint policy"),
