@@ -447,19 +447,19 @@ def replace(*, bucket: str, key: str, data: bytes, found: SmallObject | None) ->
         )
 
 
-def delete(*, bucket: str, key: str) -> None:
+def delete(*, bucket: str, key: str, timeouts: aws.Timeouts = aws.JOB) -> None:
     """Delete ``key``; no error where it is not there."""
     with aws.translated(phrase("deleting %(uri)s", uri=f"s3://{bucket}/{key}")):
-        _client(bucket).delete_object(Bucket=bucket, Key=key)
+        _client(bucket, timeouts).delete_object(Bucket=bucket, Key=key)
 
 
-def delete_all(*, bucket: str, keys: Sequence[str]) -> None:
+def delete_all(*, bucket: str, keys: Sequence[str], timeouts: aws.Timeouts = aws.JOB) -> None:
     """Delete these keys, by one request for a thousand; no error where one is not there.
 
     Raises the error of the first that S3 kept.
     """
     with aws.translated(phrase("deleting %(uri)s", uri=f"s3://{bucket}/{keys[0] if keys else ''}")):
-        client = _client(bucket)
+        client = _client(bucket, timeouts)
         for begin in range(0, len(keys), MOST_DELETED):
             some = keys[begin : begin + MOST_DELETED]
             objects: list[ObjectIdentifierTypeDef] = [{"Key": key} for key in some]

@@ -28,7 +28,7 @@ from django.db import (
 )
 from django.utils.translation import gettext
 
-from core import clock, waiting
+from core import aws, clock, waiting
 from core.errors import CONFLICT, AwsError
 from core.jobs import enqueue_on_commit
 from core.lease import Lease, LeaseLost
@@ -293,8 +293,8 @@ def _keep(
         uncommitted.clear()
         raise
     finally:
-        for stretch in uncommitted:
-            _delete(row.bucket, stretch.key)
+        if uncommitted:
+            _delete(row.bucket, [stretch.key for stretch in uncommitted])
     return not left
 
 
@@ -537,17 +537,19 @@ def _clear(upload: Upload) -> None:
     """Delete what is staged of an upload; where S3 fails, `clear` does it later."""
     arriving.forget(upload)
     try:
-        staged = [found.key for found in s3.listing(bucket=upload.bucket, prefix=upload.prefix)]
-        s3.delete_all(bucket=upload.bucket, keys=staged)
+        listed = s3.listing(bucket=upload.bucket, prefix=upload.prefix, timeouts=aws.PAGE)
+        staged = [found.key for found in listed]
+        s3.delete_all(bucket=upload.bucket, keys=staged, timeouts=aws.PAGE)
     except AwsError as problem:
         log.warning("What is staged of an upload is deleted later: %s", problem)
 
 
-def _delete(bucket: str, key: str) -> None:
+def _delete(bucket: str, keys: list[str]) -> None:
+    """Delete stretches that no row names, by one request, as a user waits for it."""
     try:
-        s3.delete(bucket=bucket, key=key)
+        s3.delete_all(bucket=bucket, keys=keys, timeouts=aws.PAGE)
     except AwsError as problem:
-        log.warning("A stretch of an upload is deleted with the rest of it: %s", problem)
+        log.warning("Stretches of an upload are deleted with the rest of it: %s", problem)
 
 
 def resume() -> None:

@@ -474,6 +474,25 @@ def test_of_two_objects_that_are_written_at_once_none_is_kept_where_one_fails(
     assert Version.objects.get().sha256 == hashlib.sha256(data).hexdigest()
 
 
+def test_nobody_waits_as_long_as_a_job_for_what_is_deleted(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "STRETCH_BYTES", 1000)
+    real, asked = s3._client, []
+
+    def client(bucket: str, timeouts: aws.Timeouts = aws.JOB, **options: Any) -> Any:
+        asked.append(timeouts)
+        return real(bucket, timeouts, **options)
+
+    url = caller.address()
+    wrong = base64.b64encode(bytes(20)).decode()
+    monkeypatch.setattr(s3, "_client", client)
+    assert caller.send(url, BYTES[:5000], 0, Upload_Checksum=f"sha1 {wrong}").status_code == 460
+    assert asked == [aws.PAGE] * 6, "five stretches are written, and deleted by one request"
+    assert caller.client.delete(url).status_code == 204
+    assert set(asked) == {aws.PAGE}
+
+
 def test_what_is_written_is_not_hashed_once_more_for_a_signature(caller: Caller) -> None:
     client = aws.s3(aws.PAGE, aws.OF_SETTINGS, signs_bodies=False)
     sent: list[Any] = []
