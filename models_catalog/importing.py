@@ -247,7 +247,7 @@ def repack(
             )
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
     except (CatalogRefused, DatabaseError, RegisteredModel.DoesNotExist) as failed:
-        s3.delete(bucket=source.bucket, key=staging_key)  # no row names it
+        services.discard(source.bucket, staging_key)
         if not isinstance(failed, RegisteredModel.DoesNotExist):
             raise
         said = _("There is no model %(name)s.") % {"name": model}

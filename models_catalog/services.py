@@ -21,7 +21,7 @@ from django.utils.translation import gettext
 
 from activity.models import Event
 from activity.services import record
-from core import guarded, waiting
+from core import aws, guarded, waiting
 from core.errors import AwsError, Denied, StorageFull, Throttled
 from core.jobs import enqueue_on_commit
 from core.lease import LeaseLost
@@ -271,9 +271,17 @@ def upload_version(
         # is swept (publication.clear_staging).
         raise
     except (ValidationError, DatabaseError, DigestMismatch, LeaseLost, NotStored):
-        s3.delete(bucket=bucket, key=staging_key)  # no row names it
+        discard(bucket, staging_key)
         raise
     return version
+
+
+def discard(bucket: str, key: str) -> None:
+    """Delete an object in staging that no row names; where S3 fails, it is swept later."""
+    try:
+        s3.delete(bucket=bucket, key=key, timeouts=aws.PAGE)
+    except AwsError as problem:  # it must not hide why the object is of no use
+        log.warning("What is staged at %s stays a day: %s", key, problem)
 
 
 class NotStored(Exception):

@@ -365,6 +365,20 @@ def test_who_lost_the_lease_writes_nothing(
     assert caller.offset(url) == 10
 
 
+def test_why_no_version_is_made_is_told_also_where_the_store_deletes_nothing(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = caller.address(sha256="0" * 64)
+
+    def refused(**_: Any) -> None:
+        raise Denied("The store lets nobody delete.")
+
+    monkeypatch.setattr(s3, "delete", refused)
+    answer = caller.send(url, BYTES, 0)
+    assert (answer.status_code, code(answer)) == (422, "digest-mismatch")
+    assert Upload.objects.get().problem is not None, "or the sweep tries it for a day"
+
+
 def test_an_upload_is_its_owners_alone(caller: Caller, user_in: Callable[..., User]) -> None:
     url = caller.address()
     other = Caller(user_in("admin"))
