@@ -71,6 +71,8 @@ def _is_abandoned(path: Path) -> bool:
     about = path.lstat()
     if about.st_uid != os.geteuid() or not stat.S_ISDIR(about.st_mode):
         return False
+    if stat.S_IMODE(about.st_mode) & stat.S_IRWXU != stat.S_IRWXU:
+        path.chmod(stat.S_IRWXU)  # an untrusted program closed it
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

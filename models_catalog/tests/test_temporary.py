@@ -1,6 +1,8 @@
 """What killed workers leave on the disk is cleared away, and nothing else."""
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -82,6 +84,23 @@ def test_a_folder_that_an_untrusted_program_closed_is_removed_too(
     closed.chmod(0)
     (tmp_path / "mme-check-x" / "deep").chmod(0)
     assert temporary.clear(old) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_closed_itself_is_removed_too(
+    old: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.open
+
+    def as_of_no_root(path: Any, *arguments: Any, **options: Any) -> int:
+        if isinstance(path, Path) and not path.stat().st_mode & stat.S_IRUSR:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, *arguments, **options)
+
+    (tmp_path / "mme-preflight-x").mkdir(mode=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", as_of_no_root)
+        assert temporary.clear(old) == 1
     assert list(tmp_path.iterdir()) == []
 
 
