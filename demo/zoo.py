@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,7 @@ def fetch_weights(name: str, *, report: Callable[[str], None]) -> Path:
         try:
             with zipfile.ZipFile(zipped) as bundle:
                 fetched = Path(bundle.extract(f"{stem}.params", temporary))
-        except (zipfile.BadZipFile, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
             raise ZooError(
                 f"{url} is not the model zoo's file ({error}). Check MXNET_GLUON_REPO."
             ) from error

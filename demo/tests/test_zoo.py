@@ -177,6 +177,18 @@ def test_refuses_what_is_no_zip(pack: Any, zoo: Zoo, tmp_path: Path) -> None:
     assert "not the model zoo's file" in refused(pack, tmp_path)
 
 
+def test_refuses_a_zip_that_is_damaged_within(pack: Any, zoo: Zoo, tmp_path: Path) -> None:
+    path = next(path for path in zoo.files if path.endswith(".zip"))
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr(f"{path.rpartition('/')[2].removesuffix('.zip')}.params", bytes(10_000))
+    damaged = bytearray(written.getvalue())
+    at = damaged.index(b".params") + len(b".params")
+    damaged[at : at + 8] = b"\xff" * 8
+    zoo.files[path] = bytes(damaged)
+    assert "not the model zoo's file" in refused(pack, tmp_path)
+
+
 def test_labels_come_from_where_the_user_says(pack: Any, zoo: Zoo, tmp_path: Path) -> None:
     synset = tmp_path / "words.txt"
     synset.write_text("".join(f"word {number}\n" for number in range(1000)))
