@@ -28,6 +28,8 @@ START_SECONDS = 60
 ANSWER_SECONDS = 30
 MAKE_SECONDS = 120
 
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
 _ASKED: tuple[tuple[str, str, dict[str, str] | None], ...] = (
     ("GET", "/ping", None),
     ("GET", "/models", None),
@@ -43,7 +45,8 @@ last one starts a worker, which finds nothing in the model's folder."""
 
 def main() -> int:
     """Make the archive anew; returns the exit code, and says on stderr what was wrong."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, too
+    for number in _ENDING:  # each ends what was started, too
+        signal.signal(number, _end)
     target = mms_server.class_archive()
     target.unlink(missing_ok=True)  # the server would read its classes from it
     copied = target.with_suffix(".new")
@@ -67,8 +70,16 @@ def main() -> int:
             print(f"No class archive was made: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
+            copied.unlink(missing_ok=True)
             return 130
     return 0
+
+
+def _end(_signum: int, _frame: object) -> None:
+    """Ctrl-C may come with a SIGTERM of who started this: the second is not to end the ending."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _make(folder: Path, made: Path) -> None:
@@ -117,6 +128,7 @@ def _make(folder: Path, made: Path) -> None:
         text=True,
         timeout=MAKE_SECONDS,
         check=False,
+        preexec_fn=entrypoint.die_with_parent,
     )
     if done.returncode or not made.exists():
         raise ValueError(f"java ended with {done.returncode}: {(done.stdout + done.stderr)[-500:]}")

@@ -4,6 +4,7 @@
 stack runs that as a step of its own.
 """
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -26,6 +27,8 @@ _MADE_OF = (
 )
 _PYTHON = str(venvs.CONTAINER.python)
 _MAKE_SECONDS = 300
+#: How long the program may take to end its server, which has 3 s.
+_END_SECONDS = 8
 
 
 def archive_is_current() -> bool:
@@ -52,13 +55,28 @@ def make_archive() -> None:
         command = [_PYTHON, "-I", str(_ENTRYPOINT), "classes"]
         environment = venvs.clean_environment() | {"JAVA_HOME": str(JAVA_HOME)}
         try:
-            subprocess.run(command, env=environment, check=True, timeout=_MAKE_SECONDS)
+            _run(command, environment)
         except subprocess.SubprocessError as problem:
             print(f"Containers start without a class archive, which takes longer: {problem}")
             return
         temporary = _STAMP.with_suffix(".tmp")
         temporary.write_text(json.dumps(made_of))
         temporary.replace(_STAMP)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    """Run it to its end. ``subprocess.run`` would kill it, and leave its processes and folder."""
+    with subprocess.Popen(command, env=environment) as making:
+        try:
+            code = making.wait(_MAKE_SECONDS)
+        except BaseException:
+            making.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                making.wait(_END_SECONDS)
+            making.kill()
+            raise
+    if code:
+        raise subprocess.CalledProcessError(code, command)
 
 
 #: The command that makes it.

@@ -187,6 +187,8 @@ def _class_archive(umask: int, installed: tuple[str, ...]) -> Part:
         after=installed,
         once=True,
         ready_within_s=300,
+        # It ends the server that it has started.
+        stop_within_s=8,
     )
 
 

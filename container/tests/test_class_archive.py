@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -36,8 +38,8 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def making(prefix: Path) -> "subprocess.Popen[str]":
-    environment = {"PATH": os.environ["PATH"], "HOME": str(prefix)}
+def making(prefix: Path, **variables: str) -> "subprocess.Popen[str]":
+    environment = {"PATH": os.environ["PATH"], "HOME": str(prefix)} | variables
     if (java := java_home()) is not None:
         environment["JAVA_HOME"] = java
     return subprocess.Popen(
@@ -56,7 +58,14 @@ def of(server: Server) -> int:
 
 
 def jvms_of(pid: int) -> list[int]:
-    return [one for one in descendants(pid) if os.readlink(f"/proc/{one}/exe").endswith("/java")]
+    return [one for one in descendants(pid) if command_of(one)[0].endswith("/java")]
+
+
+def command_of(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):  # it has ended
+        return [""]
 
 
 def is_mapped(server: Server, archive: Path) -> bool:
@@ -95,13 +104,30 @@ def test_it_is_made_and_started_with(prefix: Path, tmp_path: Path) -> None:
 
 
 def test_one_that_is_ended_leaves_nothing(prefix: Path) -> None:
-    with making(prefix) as made:
+    with tempfile.TemporaryDirectory() as folder, making(prefix, TMPDIR=folder) as made:
         wait_until(lambda: jvms_of(made.pid), 60, "its JVM")
         others = descendants(made.pid)
+        # As Ctrl-C does: to all, and then from who started it. The second one finds it ending.
+        made.send_signal(signal.SIGINT)
+        time.sleep(0.05)
         made.send_signal(signal.SIGTERM)
         assert made.wait(30) == 130
+        assert os.listdir(folder) == []
     wait_until(lambda: not any(alive(pid) for pid in others), 10, "the end of its JVM")
     assert sorted(path.name for path in prefix.iterdir()) == ["bin", "lib", "pyvenv.cfg"]
+
+
+def test_where_it_is_killed_no_java_goes_on(prefix: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder, making(prefix, TMPDIR=folder) as made:
+        wait_until(lambda: any(map(is_writing, jvms_of(made.pid))), 60, "Java that writes it")
+        writing = jvms_of(made.pid)
+        made.kill()
+        made.wait()
+        wait_until(lambda: not any(alive(pid) for pid in writing), 1, "its end")
+
+
+def is_writing(pid: int) -> bool:
+    return "-Xshare:dump" in command_of(pid)
 
 
 def test_without_java_it_says_so(prefix: Path) -> None:

@@ -56,6 +56,34 @@ def test_containers_start_without_one_that_cannot_be_made(
     assert not java.archive_is_current()
 
 
+@pytest.mark.processes
+def test_what_makes_it_ends_in_order_when_this_is_interrupted(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "entrypoint").write_text(
+        "import os, pathlib, signal, sys, time\n"
+        f"folder = pathlib.Path({str(elsewhere)!r})\n"
+        "def end(*_):\n"
+        "    time.sleep(1)\n"
+        "    (folder / 'cleaned').touch()\n"
+        "    sys.exit(130)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "os.kill(os.getppid(), signal.SIGINT)\n"
+        "time.sleep(60)\n"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        java.make_archive()
+    assert (elsewhere / "cleaned").exists()
+
+    (elsewhere / "cleaned").unlink()
+    text = (elsewhere / "entrypoint").read_text()
+    (elsewhere / "entrypoint").write_text(text.replace("os.kill(", "0 and os.kill("))
+    monkeypatch.setattr(java, "_MAKE_SECONDS", 1)
+    java.make_archive()
+    assert (elsewhere / "cleaned").exists(), "one that takes too long, too"
+    assert not java.archive_is_current()
+
+
 def test_localaws_waits_for_it_where_it_has_to_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
