@@ -48,6 +48,9 @@ def main() -> int:
     for number in _ENDING:  # each ends what was started, too
         signal.signal(number, _end)
     target = mms_server.class_archive()
+    if not os.access(target.parent, os.W_OK):
+        print(f"No class archive was made: {target.parent} may not be written.", file=sys.stderr)
+        return 1
     target.unlink(missing_ok=True)  # the server would read its classes from it
     copied = target.with_suffix(".new")
     with tempfile.TemporaryDirectory(prefix="mme-classes-") as folder:

@@ -103,7 +103,7 @@ def install(names: Sequence[str]) -> None:
             one.wait()
     if failed := [venv.folder.name for venv, code in zip(needed, codes, strict=True) if code]:
         raise StackError(f"Not installed: {', '.join(failed)}.")
-    if "container" in names and java.JAVA_HOME.exists() and not java.archive_is_current():
+    if "container" in names and java.JAVA_HOME.exists() and java.archive_is_to_be_made():
         print("Making the class archive of the model container …", flush=True)
         java.make_archive()
 

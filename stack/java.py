@@ -6,6 +6,7 @@ stack runs that as a step of its own.
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -35,8 +36,14 @@ def archive_is_current() -> bool:
     """Whether the archive is of this runtime and these jars; a JVM ignores any other."""
     try:
         return ARCHIVE.exists() and json.loads(_STAMP.read_text()) == _files()
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return False
+
+
+def archive_is_to_be_made() -> bool:
+    """Whether it is not current, and may be made: who installed a checkout may be another user."""
+    folder = ARCHIVE.parent
+    return not archive_is_current() and (not folder.exists() or os.access(folder, os.W_OK))
 
 
 def _files() -> dict[str, list[int]]:
@@ -48,20 +55,19 @@ def _files() -> dict[str, list[int]]:
 def make_archive() -> None:
     """Make the archive where it is not current. Without one, containers only start later."""
     with venvs.exclusive(_ENTRYPOINT):
-        if archive_is_current():
+        if not archive_is_to_be_made():
             return
-        _STAMP.unlink(missing_ok=True)
-        made_of = _files()
         command = [_PYTHON, "-I", str(_ENTRYPOINT), "classes"]
         environment = venvs.clean_environment() | {"JAVA_HOME": str(JAVA_HOME)}
         try:
+            _STAMP.unlink(missing_ok=True)
+            made_of = _files()
             _run(command, environment)
-        except subprocess.SubprocessError as problem:
+            temporary = _STAMP.with_suffix(".tmp")
+            temporary.write_text(json.dumps(made_of))
+            temporary.replace(_STAMP)
+        except (OSError, subprocess.SubprocessError) as problem:
             print(f"Containers start without a class archive, which takes longer: {problem}")
-            return
-        temporary = _STAMP.with_suffix(".tmp")
-        temporary.write_text(json.dumps(made_of))
-        temporary.replace(_STAMP)
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

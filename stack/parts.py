@@ -134,7 +134,7 @@ def parts(layout: Layout, *, umask: int = 0o022, reloads: bool = False) -> list[
     installs = [venv for venv in (venvs.PORTAL, venvs.CONTAINER) if not venv.is_current()]
     installed = tuple(f"install-{venv.name}" for venv in installs)
     found = [_install(venv, umask) for venv in installs]
-    archived = () if java.archive_is_current() else (_CLASS_ARCHIVE,)
+    archived = (_CLASS_ARCHIVE,) if java.archive_is_to_be_made() else ()
     found += [_class_archive(umask, installed) for _ in archived]
     seeded = layout.local_dir / "demo-seeded"
     found += _services(layout, installed, archived)

@@ -12,6 +12,7 @@ import pytest
 
 from container.tests.serving import (
     ENTRYPOINT,
+    REPOSITORY,
     Server,
     alive,
     container_python,
@@ -128,6 +129,26 @@ def test_where_it_is_killed_no_java_goes_on(prefix: Path) -> None:
 
 def is_writing(pid: int) -> bool:
     return "-Xshare:dump" in command_of(pid)
+
+
+def test_in_a_read_only_environment_it_says_so_before_it_starts_anything(prefix: Path) -> None:
+    # root, who may run this test, may write what is read-only.
+    program = (
+        f"import os, sys; sys.path.insert(0, {str(REPOSITORY)!r}); os.access = lambda *_: False; "
+        "from container import class_archive; sys.exit(class_archive.main())"
+    )
+    archive = prefix / NAME
+    archive.touch()
+    try:
+        done = subprocess.run(
+            [prefix / "bin" / "python", "-I", "-c", program],
+            env={"JAVA_HOME": "/nowhere"}, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        said = f"No class archive was made: {prefix} may not be written.\n"
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+        assert archive.exists()
+    finally:
+        archive.unlink(missing_ok=True)
 
 
 def test_without_java_it_says_so(prefix: Path) -> None:

@@ -1,5 +1,6 @@
 """The class archive of the local containers is made anew for another runtime or jar."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -57,6 +58,50 @@ def test_containers_start_without_one_that_cannot_be_made(
 
 
 @pytest.mark.processes
+def test_it_is_not_made_in_an_environment_that_is_another_users(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert java.archive_is_to_be_made()
+    # root, who may run this test, may write what is read-only.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert not java.archive_is_to_be_made()
+    java.make_archive()
+    assert not java.ARCHIVE.exists()
+    monkeypatch.setattr(java, "ARCHIVE", elsewhere / "not yet installed" / "classes.jsa")
+    assert java.archive_is_to_be_made()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("failing", ["unlink", "replace"])
+def test_a_note_that_cannot_be_written_or_removed_is_no_failure(
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    failing: str,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, failing, full)
+        java.make_archive()
+    assert "Containers start without a class archive" in capfd.readouterr().out
+    assert not java.archive_is_current()
+
+
+def test_a_note_that_may_not_be_read_counts_as_none(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    java.ARCHIVE.touch()
+    monkeypatch.setattr(Path, "read_text", refused)
+    assert not java.archive_is_current()
+
+
+@pytest.mark.processes
 def test_what_makes_it_ends_in_order_when_this_is_interrupted(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,8 +134,8 @@ def test_localaws_waits_for_it_where_it_has_to_be_made(
 ) -> None:
     layout = Layout(tmp_path / "local")
     layout.make_folders()
-    for is_current, waited_for in ((True, []), (False, ["class-archive"])):
-        monkeypatch.setattr(java, "archive_is_current", lambda known=is_current: known)
+    for is_missing, waited_for in ((False, []), (True, ["class-archive"])):
+        monkeypatch.setattr(java, "archive_is_to_be_made", lambda known=is_missing: known)
         found = {part.name: part for part in parts.parts(layout)}
         assert [name for name in found if name == "class-archive"] == waited_for
         assert [name for name in found["localaws"].after if name != "s3"] == waited_for
