@@ -53,7 +53,7 @@ def main() -> int:
         return 1
     target.unlink(missing_ok=True)  # the server would read its classes from it
     copied = target.with_suffix(".new")
-    with tempfile.TemporaryDirectory(prefix="mme-classes-") as folder:
+    with tempfile.TemporaryDirectory(prefix="mme-classes-", dir=_short_folder()) as folder:
         made = Path(folder) / "made"
         try:
             _make(Path(folder), made)
@@ -76,6 +76,14 @@ def main() -> int:
             copied.unlink(missing_ok=True)
             return 130
     return 0
+
+
+def _short_folder() -> str:
+    """The system's temporary folder, or /tmp where the paths of the server's sockets, which lie in
+    a folder in it, would be too long."""
+    folder = tempfile.gettempdir()
+    room = mms_server.MAX_SOCKET_FOLDER - len("/mme-classes-12345678/home/tmp")
+    return folder if len(os.fsencode(folder)) <= room else "/tmp"  # noqa: S108
 
 
 def _end(_signum: int, _frame: object) -> None:

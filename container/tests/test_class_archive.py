@@ -118,6 +118,19 @@ def test_one_that_is_ended_leaves_nothing(prefix: Path) -> None:
     assert sorted(path.name for path in prefix.iterdir()) == ["bin", "lib", "pyvenv.cfg"]
 
 
+@pytest.mark.parametrize("length", [60, 150])
+def test_it_is_made_where_the_temporary_folder_has_a_long_path(prefix: Path, length: int) -> None:
+    """One of 60 bytes is too long for the folder of the server's own sockets, but for no other."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        folder = Path(short, "x" * (length - len(short) - 1))
+        folder.mkdir()
+        with making(prefix, TMPDIR=str(folder)) as made:
+            wait_until(lambda: any(map(is_writing, jvms_of(made.pid))), 60, "Java that writes it")
+            made.send_signal(signal.SIGTERM)
+            assert made.wait(30) == 130
+        assert list(folder.iterdir()) == []
+
+
 def test_where_it_is_killed_no_java_goes_on(prefix: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, making(prefix, TMPDIR=folder) as made:
         wait_until(lambda: any(map(is_writing, jvms_of(made.pid))), 60, "Java that writes it")
