@@ -73,8 +73,9 @@ def main() -> int:
             print(f"No class archive was made: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            copied.unlink(missing_ok=True)
             return 130
+        finally:
+            copied.unlink(missing_ok=True)  # cut off, as by a full disk
     return 0
 
 

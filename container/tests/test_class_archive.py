@@ -164,6 +164,26 @@ def test_in_a_read_only_environment_it_says_so_before_it_starts_anything(prefix:
         archive.unlink(missing_ok=True)
 
 
+def test_on_a_full_disk_it_leaves_no_part_of_one(prefix: Path) -> None:
+    program = (
+        f"import shutil, sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
+        "from container import class_archive\n"
+        "class_archive._make = lambda _folder, made: made.touch()\n"
+        "def copyfileobj(_read, written):\n"
+        "    written.write(b'some')\n"
+        "    raise OSError(28, 'No space left on device')\n"
+        "shutil.copyfileobj = copyfileobj\n"
+        "sys.exit(class_archive.main())"
+    )
+    done = subprocess.run(
+        [prefix / "bin" / "python", "-I", "-c", program],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said = "No class archive was made: [Errno 28] No space left on device\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    assert sorted(path.name for path in prefix.iterdir()) == ["bin", "lib", "pyvenv.cfg"]
+
+
 def test_without_java_it_says_so(prefix: Path) -> None:
     environment = {"PATH": "/nowhere", "HOME": str(prefix), "JAVA_HOME": "/nowhere"}
     done = subprocess.run(
