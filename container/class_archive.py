@@ -30,6 +30,10 @@ MAKE_SECONDS = 120
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
+_JAVA_OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+"""Variables of who makes it that Java reads, as of an agent or another collector. The containers of
+the local stack do not get them, and an archive holds for few other options."""
+
 _ASKED: tuple[tuple[str, str, dict[str, str] | None], ...] = (
     ("GET", "/ping", None),
     ("GET", "/models", None),
@@ -98,6 +102,8 @@ def _make(folder: Path, made: Path) -> None:
     """Write the classes that a server loads to ``made``. Raises ``ValueError`` where Java fails."""
     models, classes = folder / "models", folder / "classes"
     (models / "one").mkdir(parents=True)
+    for name in _JAVA_OPTIONS:
+        os.environ.pop(name, None)
     os.environ |= {
         "MME_HOME": str(folder / "home"),
         "MME_BIND_SOCKET": str(folder / "socket" / "mms"),
