@@ -113,7 +113,7 @@ def _make(folder: Path, made: Path) -> None:
     }
     chosen = mms_server.settings()
     mms_server.prepare_folders(chosen)
-    with (folder / "log").open("w+b") as log:
+    with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             _command(chosen, f"-XX:DumpLoadedClassList={classes}"),
             cwd=chosen.home,
@@ -128,6 +128,9 @@ def _make(folder: Path, made: Path) -> None:
             for method, path, body in _ASKED:
                 said = "" if body is None else json.dumps(body).replace("{models}", str(models))
                 _ask(server, chosen.address, method, path, said)
+        except (OSError, http.client.HTTPException) as error:
+            wrote = (folder / "log").read_text(errors="replace")
+            raise ValueError(f"{error}; the server wrote: {wrote[-500:]}") from error
         finally:
             server.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

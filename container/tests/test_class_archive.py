@@ -170,6 +170,20 @@ def test_in_a_read_only_environment_it_says_so_before_it_starts_anything(prefix:
         archive.unlink(missing_ok=True)
 
 
+def test_what_a_server_that_does_not_start_wrote_is_said(prefix: Path, tmp_path: Path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho Error: no such collector\nexit 1\n")
+    java.chmod(0o755)
+    done = subprocess.run(
+        [prefix / "bin" / "python", "-I", ENTRYPOINT, "classes"],
+        env={"PATH": os.environ["PATH"], "JAVA_HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the server wrote: Error: no such collector\n" in done.stderr
+
+
 def test_on_a_full_disk_it_leaves_no_part_of_one(prefix: Path) -> None:
     program = (
         f"import shutil, sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
