@@ -7,6 +7,7 @@ With another runtime or jar the JVM starts as it does without one.
 """
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +57,25 @@ def main() -> int:
     if not os.access(target.parent, os.W_OK):
         print(f"No class archive was made: {target.parent} may not be written.", file=sys.stderr)
         return 1
+    try:
+        with _alone(target.parent):
+            return _make_at(target)
+    except KeyboardInterrupt:
+        return 130
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes an archive in this folder: they would mix their bytes."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_at(target: Path) -> int:
     target.unlink(missing_ok=True)  # the server would read its classes from it
     copied = target.with_suffix(".new")
     with tempfile.TemporaryDirectory(prefix="mme-classes-", dir=_short_folder()) as folder:
@@ -76,8 +97,6 @@ def main() -> int:
         ) as error:
             print(f"No class archive was made: {error}", file=sys.stderr)
             return 1
-        except KeyboardInterrupt:
-            return 130
         finally:
             copied.unlink(missing_ok=True)  # cut off, as by a full disk
     return 0

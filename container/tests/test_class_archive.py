@@ -1,5 +1,6 @@
 """The JVM's class archive: what makes it, the server that starts with it, and without it."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -182,6 +183,34 @@ def test_what_a_server_that_does_not_start_wrote_is_said(prefix: Path, tmp_path:
     )  # fmt: skip
     assert done.returncode == 1
     assert "the server wrote: Error: no such collector\n" in done.stderr
+
+
+def test_two_at_once_do_not_mix_their_bytes(prefix: Path) -> None:
+    program = (
+        f"import shutil, sys, time; sys.path.insert(0, {str(REPOSITORY)!r})\n"
+        "from container import class_archive\n"
+        "class_archive._make = lambda _folder, made: made.write_text(sys.argv[1] * 10)\n"
+        "def copyfileobj(read, written):\n"
+        "    for _ in range(10):\n"
+        "        written.write(read.read(1))\n"
+        "        written.flush()\n"
+        "        time.sleep(0.1)\n"
+        "shutil.copyfileobj = copyfileobj\n"
+        "sys.exit(class_archive.main())"
+    )
+    command = [prefix / "bin" / "python", "-I", "-c", program]
+    archive = prefix / NAME
+    found = set()
+    try:
+        making = [subprocess.Popen([*command, name]) for name in "ab"]
+        while any(one.poll() is None for one in making):
+            with contextlib.suppress(FileNotFoundError):
+                found.add(archive.read_text())
+            time.sleep(0.02)
+        assert [one.returncode for one in making] == [0, 0]
+        assert found | {archive.read_text()} <= {"a" * 10, "b" * 10}
+    finally:
+        archive.unlink(missing_ok=True)
 
 
 def test_on_a_full_disk_it_leaves_no_part_of_one(prefix: Path) -> None:
