@@ -199,7 +199,13 @@ class HostKeeper:
         elif now >= self.again_at and (
             memory.room_for_host() or now >= self.again_at + self.ROOM_SECONDS
         ):
-            self.process = self.start()
+            try:
+                self.process = self.start()
+            except OSError as error:  # no memory or process left; what runs goes on
+                self.failures += 1
+                self.again_at = now + self.backoff
+                self.backoff = min(self.backoff * 4, self.MAX_BACKOFF_SECONDS)
+                log("model_host_not_started", level="ERROR", message=str(error))
 
 
 def _end_all(server: subprocess.Popen[bytes], *, grace: float) -> None:
