@@ -1,8 +1,8 @@
 """Start of the model container, beside one whose JVM starts without what is there for it.
 
-``make bench-container-start``, or ``.venv/bin/python bench/container_start.py [--rounds N]``. Starts
-the server in turns: as it is, and without its class archive and with Log4j's part of the JVM's
-management. Prints medians, and their ratios: the seconds until it answers `/ping`, and the
+``make bench-container-start``, or ``.venv/bin/python bench/container_start.py [--rounds N]``.
+Starts the server in turns: as it is, and without its class archive and with Log4j's part of the
+JVM's management. Prints medians, and their ratios: the seconds until it answers `/ping`, and the
 processor's seconds and the memory of its JVM by then.
 """
 

@@ -70,6 +70,11 @@ def command_of(pid: int) -> list[str]:
         return [""]
 
 
+def ignores_sigterm(pid: int) -> bool:
+    ignored = Path(f"/proc/{pid}/status").read_text().partition("SigIgn:")[2].split()[0]
+    return bool(int(ignored, 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def is_mapped(server: Server, archive: Path) -> bool:
     return str(archive) in Path(f"/proc/{of(server)}/maps").read_text()
 
@@ -117,7 +122,7 @@ def test_one_that_is_ended_leaves_nothing(prefix: Path) -> None:
         others = descendants(made.pid)
         # As Ctrl-C does: to all, and then from who started it. The second one finds it ending.
         made.send_signal(signal.SIGINT)
-        time.sleep(0.05)
+        wait_until(lambda: made.poll() is not None or ignores_sigterm(made.pid), 10, "its end")
         made.send_signal(signal.SIGTERM)
         assert made.wait(30) == 130
         assert os.listdir(folder) == []
