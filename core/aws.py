@@ -175,7 +175,12 @@ class BucketFacts:
 OF_SETTINGS = BucketFacts()
 
 
-@cache
+#: Clients of a kind that are kept, where people type what they are of: a region, a key of KMS. Each
+#: takes a third of a megabyte and more.
+_MOST_CLIENTS = 256
+
+
+@lru_cache(_MOST_CLIENTS)
 def s3(
     timeouts: Timeouts = JOB, facts: BucketFacts = OF_SETTINGS, *, signs_bodies: bool = True
 ) -> "S3Client":
@@ -360,7 +365,7 @@ def _date(text: str) -> datetime:
     return parsedate_to_datetime(text).astimezone(UTC)
 
 
-@cache
+@lru_cache(_MOST_CLIENTS)
 def s3_for_browsers(region: str = "") -> "S3Client":
     """The S3 client that signs addresses for browsers: at S3_BROWSER_URL, if that is set.
 
@@ -444,7 +449,7 @@ def autoscaling() -> Any:
         )
 
 
-@cache
+@lru_cache(_MOST_CLIENTS)
 def ecr(region: str) -> Any:
     """The client of ECR in a region; people wait for it."""
     with _client_lock:

@@ -1,5 +1,6 @@
 """The clients for AWS: made before anybody waits for them, and one after the other."""
 
+import inspect
 import logging
 import os
 import subprocess
@@ -95,3 +96,15 @@ def test_clients_without_credentials_are_not_kept(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     aws.create_clients(aws.s3)
     assert aws.s3.cache_info().currsize == 1
+
+
+def test_a_number_of_clients_is_kept_of_what_people_type() -> None:
+    """Who types regions and keys of KMS would fill the memory of the process for good."""
+    kept: dict[str, Any] = {
+        name: one
+        for name, one in vars(aws).items()
+        if hasattr(one, "cache_parameters") and inspect.signature(one).parameters
+    }
+    assert {"s3", "s3_for_browsers", "ecr", "sagemaker"} <= kept.keys()
+    del kept["sagemaker"]  # of timeouts alone, which the code has
+    assert [name for name, one in kept.items() if one.cache_parameters()["maxsize"] is None] == []
