@@ -8,7 +8,8 @@ deleted after a day (invocations/pictures_kept.py).
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
@@ -102,20 +103,29 @@ def flag(*, invocation: Invocation, label: str, actor: User) -> Flagged:
     model = invocation.version.model
     same = LabelledPicture.objects.filter(model=model, sha256=picture.sha256)
     before = same.values(*_WRITTEN).first()
-    if not (known := same.update(**values)):
+
+    def tell() -> None:
+        record(
+            action="model.answer_flagged",
+            subject=model,
+            parameters={
+                "version": str(invocation.version),
+                "predicted": str(values["predicted"])[:LABEL_LENGTH],
+                "label": label,
+            },
+            actor=actor,
+        )
+
+    def change() -> bool:
+        with transaction.atomic():
+            if changed := same.update(**values):
+                tell()
+        return bool(changed)
+
+    if not (known := change()):
         data = pictures_kept.content(picture)
         _check_room(model, len(data))
-        known = not _create(model, picture, data, values) and same.update(**values)
-    record(
-        action="model.answer_flagged",
-        subject=model,
-        parameters={
-            "version": str(invocation.version),
-            "predicted": str(values["predicted"])[:LABEL_LENGTH],
-            "label": label,
-        },
-        actor=actor,
-    )
+        known = not _create(model, picture, data, values, tell) and change()
     row = same.get()
     return Flagged(row, not known, _undo_of(row, actor, before if known else None))
 
@@ -144,13 +154,14 @@ def take_back(*, undo: str, actor: User) -> LabelledPicture:
         before["invocation_id"] = calls.values_list("pk", flat=True).first()
         before["flagged_by_id"] = people.values_list("pk", flat=True).first()
         before["flagged_at"] = datetime.fromisoformat(before["flagged_at"])
-        LabelledPicture.objects.filter(pk=row.pk, flagged_at=row.flagged_at).update(**before)
         facts = {"name": row.model.name, "label": str(before["label"])}
-        record(action="model.flag_restored", subject=row.model, parameters=facts, actor=actor)
+        as_flagged = LabelledPicture.objects.filter(pk=row.pk, flagged_at=row.flagged_at)
+        with transaction.atomic():
+            if not as_flagged.update(**before):
+                raise NothingToUndo(_changed_meanwhile())
+            record(action="model.flag_restored", subject=row.model, parameters=facts, actor=actor)
     else:
-        _delete(row)
-        facts = {"name": row.model.name, "label": row.label}
-        record(action="model.flag_undone", subject=row.model, parameters=facts, actor=actor)
+        _delete(row, "model.flag_undone", actor)
     return row
 
 
@@ -165,10 +176,12 @@ def _flagged_by(undo: str, actor: User) -> tuple[LabelledPicture, dict[str, Any]
     rows = LabelledPicture.objects.filter(pk=told["pk"]).listed().select_related("model")
     row = rows.filter(flagged_at=datetime.fromisoformat(told["at"])).first()
     if row is None:
-        raise NothingToUndo(
-            _("The picture was flagged again or taken out meanwhile. Nothing was changed.")
-        )
+        raise NothingToUndo(_changed_meanwhile())
     return row, told["before"]
+
+
+def _changed_meanwhile() -> str:
+    return _("The picture was flagged again or taken out meanwhile. Nothing was changed.")
 
 
 def may_remove(user: User, row: LabelledPicture) -> bool:
@@ -178,19 +191,24 @@ def may_remove(user: User, row: LabelledPicture) -> bool:
 
 def remove(*, row: LabelledPicture, actor: User) -> None:
     """Take one picture out of its model's test set. Raises AwsError; then the picture is kept."""
-    if _delete(row):
-        record(
-            action="model.test_picture_removed",
-            subject=row.model,
-            parameters={"name": row.model.name, "label": row.label},
-            actor=actor,
-        )
+    _delete(row, "model.test_picture_removed", actor)
 
 
-def _delete(row: LabelledPicture) -> int:
+def _delete(row: LabelledPicture, action: str, actor: User) -> None:
+    """Delete a picture and its row, and tell so, unless somebody else just did."""
+    with _deleted(row) as gone:
+        if gone:
+            facts = {"name": row.model.name, "label": row.label}
+            record(action=action, subject=row.model, parameters=facts, actor=actor)
+
+
+@contextmanager
+def _deleted(row: LabelledPicture) -> Iterator[int]:
+    """How many rows went with the picture: 1, or 0; what the block writes is written with it."""
     if row.key:
         s3.delete(bucket=row.bucket, key=row.key)
-    return LabelledPicture.objects.filter(pk=row.pk).delete()[0]
+    with transaction.atomic():
+        yield LabelledPicture.objects.filter(pk=row.pk).delete()[0]
 
 
 def _picture(invocation: Invocation, label: str) -> Picture:
@@ -235,9 +253,14 @@ def _check_room(model: RegisteredModel, more: int) -> None:
 
 
 def _create(
-    model: RegisteredModel, picture: Picture, data: bytes, values: dict[str, object]
+    model: RegisteredModel,
+    picture: Picture,
+    data: bytes,
+    values: dict[str, object],
+    tell: Callable[[], None],
 ) -> bool:
-    """Store a picture that the set did not have; False where somebody else just did."""
+    """Store a picture that the set did not have, and tell of it; False where somebody else just
+    stored it."""
     thumbnail = bytes(picture.thumbnail)
     if not thumbnail:  # a program sent it, and nobody has looked at it
         try:
@@ -263,6 +286,7 @@ def _create(
                 key=key,
                 **values,
             )
+            tell()
     except IntegrityError:
         if key:
             s3.delete(bucket=bucket, key=key)
@@ -287,7 +311,8 @@ def empty(*, model: RegisteredModel, actor: User) -> int:
     gone = 0
     try:
         for row in rows.only("pk", "bucket", "key").order_by("pk"):
-            gone += _delete(row)
+            with _deleted(row) as one:
+                gone += one
     finally:
         if gone:
             record(

@@ -199,6 +199,57 @@ def test_an_undo_is_for_who_flagged_and_only_while_nobody_flagged_it_again(
     assert LabelledPicture.objects.get().label == "three"
 
 
+def test_a_flag_that_cannot_be_told_is_not_kept(
+    call: Callable[..., Invocation],
+    user_in: Callable[[str], User],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where the process ends between the two: none is without its event."""
+    viewer, first = user_in("viewer"), call()
+    real = labelled.record
+
+    def killed(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(labelled, "record", killed)
+    with pytest.raises(KeyboardInterrupt):
+        labelled.flag(invocation=first, label="nine", actor=viewer)
+    assert not LabelledPicture.objects.exists()
+    monkeypatch.setattr(labelled, "record", real)
+    labelled.flag(invocation=first, label="nine", actor=viewer)
+    undo = labelled.flag(invocation=first, label="three", actor=viewer).undo
+    monkeypatch.setattr(labelled, "record", killed)
+    with pytest.raises(KeyboardInterrupt):
+        labelled.flag(invocation=first, label="nine", actor=viewer)
+    with pytest.raises(KeyboardInterrupt):
+        labelled.take_back(undo=undo, actor=viewer)
+    with pytest.raises(KeyboardInterrupt):
+        labelled.remove(row=LabelledPicture.objects.get(), actor=viewer)
+    assert LabelledPicture.objects.get().label == "three"
+
+
+def test_an_undo_that_another_flag_overtakes_tells_nothing(
+    call: Callable[..., Invocation],
+    user_in: Callable[[str], User],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer, first = user_in("viewer"), call()
+    labelled.flag(invocation=first, label="nine", actor=viewer)
+    undo = labelled.flag(invocation=first, label="three", actor=viewer).undo
+    real = labelled._flagged_by
+
+    def overtaken(*asked: Any) -> Any:
+        found = real(*asked)
+        labelled.flag(invocation=first, label="eight or so", actor=viewer)
+        return found
+
+    monkeypatch.setattr(labelled, "_flagged_by", overtaken)
+    with pytest.raises(labelled.NothingToUndo, match="flagged again"):
+        labelled.take_back(undo=undo, actor=viewer)
+    assert LabelledPicture.objects.get().label == "eight or so"
+    assert not Event.objects.filter(action="model.flag_restored").exists()
+
+
 @pytest.mark.not_quick
 def test_an_undo_that_s3_does_not_take_changes_nothing(
     call: Callable[..., Invocation],
