@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from container.tests.serving import start_server  # noqa: E402
+from tests import ending  # noqa: E402
 
 WITHOUT = "-Xshare:off -Dlog4j2.disable.jmx=false"
 
@@ -52,4 +53,4 @@ def started(options: str) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
-    main()
+    ending.run(main)
