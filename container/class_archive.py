@@ -89,12 +89,7 @@ def _make_at(target: Path) -> int:
                 os.fsync(written.fileno())
             copied.chmod(0o644)
             copied.replace(target)
-        except (
-            OSError,
-            ValueError,
-            http.client.HTTPException,
-            subprocess.SubprocessError,
-        ) as error:
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
             print(f"No class archive was made: {error}", file=sys.stderr)
             return 1
         finally:
@@ -132,31 +127,7 @@ def _make(folder: Path, made: Path) -> None:
     }
     chosen = mms_server.settings()
     mms_server.prepare_folders(chosen)
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            _command(chosen, f"-XX:DumpLoadedClassList={classes}"),
-            cwd=chosen.home,
-            env=os.environ | mms_server.worker_environment(chosen),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=entrypoint.die_with_parent,
-        )
-        try:
-            for method, path, body in _ASKED:
-                said = "" if body is None else json.dumps(body).replace("{models}", str(models))
-                _ask(server, chosen.address, method, path, said)
-        except (OSError, http.client.HTTPException) as error:
-            wrote = (folder / "log").read_text(errors="replace")
-            raise ValueError(f"{error}; the server wrote: {wrote[-500:]}") from error
-        finally:
-            server.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(entrypoint.STOP_SECONDS)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(server.pid, signal.SIGKILL)  # its workers, too
-            server.wait()
+    _note_classes(chosen, classes, log=folder / "log")
     done = subprocess.run(
         _command(
             chosen,
@@ -172,6 +143,35 @@ def _make(folder: Path, made: Path) -> None:
     )
     if done.returncode or not made.exists():
         raise ValueError(f"java ended with {done.returncode}: {(done.stdout + done.stderr)[-500:]}")
+
+
+def _note_classes(chosen: mms_server.Settings, classes: Path, *, log: Path) -> None:
+    """Run a server, and have it write the names of the classes that it loads."""
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            _command(chosen, f"-XX:DumpLoadedClassList={classes}"),
+            cwd=chosen.home,
+            env=os.environ | mms_server.worker_environment(chosen),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=entrypoint.die_with_parent,
+        )
+    try:
+        for method, path, body in _ASKED:
+            said = "" if body is None else json.dumps(body).replace("{models}", str(chosen.models))
+            _ask(server, chosen.address, method, path, said)
+    except (OSError, http.client.HTTPException) as error:
+        wrote = log.read_text(errors="replace")
+        raise ValueError(f"{error}; the server wrote: {wrote[-500:]}") from error
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(entrypoint.STOP_SECONDS)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)  # its workers, too
+        server.wait()
 
 
 def _command(chosen: mms_server.Settings, *options: str) -> list[str]:

@@ -9,7 +9,6 @@ deleted after a day (invocations/pictures_kept.py).
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePath
@@ -161,7 +160,7 @@ def take_back(*, undo: str, actor: User) -> LabelledPicture:
                 raise NothingToUndo(_changed_meanwhile())
             record(action="model.flag_restored", subject=row.model, parameters=facts, actor=actor)
     else:
-        _delete(row, "model.flag_undone", actor)
+        _delete(row, lambda: _tell_gone("model.flag_undone", row, actor))
     return row
 
 
@@ -191,24 +190,23 @@ def may_remove(user: User, row: LabelledPicture) -> bool:
 
 def remove(*, row: LabelledPicture, actor: User) -> None:
     """Take one picture out of its model's test set. Raises AwsError; then the picture is kept."""
-    _delete(row, "model.test_picture_removed", actor)
+    _delete(row, lambda: _tell_gone("model.test_picture_removed", row, actor))
 
 
-def _delete(row: LabelledPicture, action: str, actor: User) -> None:
-    """Delete a picture and its row, and tell so, unless somebody else just did."""
-    with _deleted(row) as gone:
-        if gone:
-            facts = {"name": row.model.name, "label": row.label}
-            record(action=action, subject=row.model, parameters=facts, actor=actor)
+def _tell_gone(action: str, row: LabelledPicture, actor: User) -> None:
+    facts = {"name": row.model.name, "label": row.label}
+    record(action=action, subject=row.model, parameters=facts, actor=actor)
 
 
-@contextmanager
-def _deleted(row: LabelledPicture) -> Iterator[int]:
-    """How many rows went with the picture: 1, or 0; what the block writes is written with it."""
+def _delete(row: LabelledPicture, tell: Callable[[], None] = lambda: None) -> int:
+    """Delete a picture, then its row, and tell of it; 0 where somebody else just did."""
     if row.key:
         s3.delete(bucket=row.bucket, key=row.key)
     with transaction.atomic():
-        yield LabelledPicture.objects.filter(pk=row.pk).delete()[0]
+        gone = LabelledPicture.objects.filter(pk=row.pk).delete()[0]
+        if gone:
+            tell()
+    return gone
 
 
 def _picture(invocation: Invocation, label: str) -> Picture:
@@ -311,8 +309,7 @@ def empty(*, model: RegisteredModel, actor: User) -> int:
     gone = 0
     try:
         for row in rows.only("pk", "bucket", "key").order_by("pk"):
-            with _deleted(row) as one:
-                gone += one
+            gone += _delete(row)
     finally:
         if gone:
             record(

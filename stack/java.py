@@ -27,9 +27,9 @@ _MADE_OF = (
     ROOT / "container" / "plugin" / "plugin.jar",
 )
 _PYTHON = str(venvs.CONTAINER.python)
-_MAKE_SECONDS = 300
-#: How long the program may take to end its server, which has 3 s.
-_END_SECONDS = 8
+#: Both are shorter than what the stack gives this step (stack/parts.py).
+_MAKE_SECONDS = 240
+_END_SECONDS = 6
 
 
 def archive_is_current() -> bool:
@@ -54,20 +54,19 @@ def _files() -> dict[str, list[int]]:
 
 def make_archive() -> None:
     """Make the archive where it is not current. Without one, containers only start later."""
-    with venvs.exclusive(_ENTRYPOINT):
-        if not archive_is_to_be_made():
-            return
-        command = [_PYTHON, "-I", str(_ENTRYPOINT), "classes"]
-        environment = venvs.clean_environment() | {"JAVA_HOME": str(JAVA_HOME)}
-        try:
-            _STAMP.unlink(missing_ok=True)
-            made_of = _files()
-            _run(command, environment)
-            temporary = _STAMP.with_suffix(".tmp")
-            temporary.write_text(json.dumps(made_of))
-            temporary.replace(_STAMP)
-        except (OSError, subprocess.SubprocessError) as problem:
-            print(f"Containers start without a class archive, which takes longer: {problem}")
+    if not archive_is_to_be_made():
+        return
+    command = [_PYTHON, "-I", str(_ENTRYPOINT), "classes"]
+    environment = venvs.clean_environment() | {"JAVA_HOME": str(JAVA_HOME)}
+    try:
+        _STAMP.unlink(missing_ok=True)
+        made_of = _files()
+        _run(command, environment)
+        temporary = _STAMP.with_suffix(".tmp")
+        temporary.write_text(json.dumps(made_of))
+        temporary.replace(_STAMP)
+    except (OSError, subprocess.SubprocessError) as problem:
+        print(f"Containers start without a class archive, which takes longer: {problem}")
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

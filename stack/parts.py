@@ -19,7 +19,6 @@ _PYTHON = str(_BIN / "python")
 _CONTAINER_PYTHON = str(CONTAINER_VENV / "bin" / "python")
 _IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/demo-sagemaker-multimodel:latest"
 _INSTALLING = "Installing the packages of the portal and of the model container"
-_CLASS_ARCHIVE = "class-archive"
 _TRAINING = "Training the demo models"
 _DATABASE = "Preparing the database"
 _S3_NICE = 10
@@ -134,10 +133,10 @@ def parts(layout: Layout, *, umask: int = 0o022, reloads: bool = False) -> list[
     installs = [venv for venv in (venvs.PORTAL, venvs.CONTAINER) if not venv.is_current()]
     installed = tuple(f"install-{venv.name}" for venv in installs)
     found = [_install(venv, umask) for venv in installs]
-    archived = (_CLASS_ARCHIVE,) if java.archive_is_to_be_made() else ()
-    found += [_class_archive(umask, installed) for _ in archived]
+    archives = [_class_archive(umask, installed)] if java.archive_is_to_be_made() else []
+    found += archives
     seeded = layout.local_dir / "demo-seeded"
-    found += _services(layout, installed, archived)
+    found += _services(layout, installed, tuple(part.name for part in archives))
     if not seeded.exists():
         found += _demo(layout, seeded, installed)
     return [_reloading(part) for part in found] if reloads else found
@@ -178,7 +177,7 @@ def _install(venv: venvs.Venv, umask: int) -> Part:
 
 def _class_archive(umask: int, installed: tuple[str, ...]) -> Part:
     return Part(
-        name=_CLASS_ARCHIVE,
+        name="class-archive",
         step=_INSTALLING,
         command=java.MAKING,
         environment=_caller_environment(),

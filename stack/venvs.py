@@ -96,7 +96,7 @@ class Venv:
 
     def install(self) -> None:
         """Create or update it. An interrupted install is removed first."""
-        with exclusive(self.lock or self.requirements[0].parent):
+        with _exclusive(self.lock or self.requirements[0].parent):
             if not self._has_requirements():  # else another process has installed them
                 self._install_requirements()
             if self.package is not None and not self._has_package():
@@ -252,7 +252,7 @@ def _remove(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def _exclusive(path: Path) -> Iterator[None]:
     """Lock this file or folder: two installs of one environment run one after the other."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -33,6 +33,9 @@ from notices import sending
 from tests import api_hooks
 from tests.rules import rows as rows_of
 
+# Thousands of requests, and the processors may be busy.
+pytestmark = pytest.mark.timeout(900)
+
 #: Requests to each operation, by each role, valid and not: in `make test` some 20 s of a processor,
 #: besides 4 s of sequences for each role.
 EXAMPLES = int(os.environ.get("MME_API_EXAMPLES", "2"))

@@ -146,10 +146,15 @@ def test_it_is_made_where_the_temporary_folder_has_a_long_path(prefix: Path, len
 def test_where_it_is_killed_no_java_goes_on(prefix: Path) -> None:
     with tempfile.TemporaryDirectory() as folder, making(prefix, TMPDIR=folder) as made:
         wait_until(lambda: any(map(is_writing, jvms_of(made.pid))), 60, "Java that writes it")
-        writing = jvms_of(made.pid)
-        made.kill()
-        made.wait()
-        wait_until(lambda: not any(alive(pid) for pid in writing), 1, "its end")
+        (writing,) = jvms_of(made.pid)
+        os.kill(writing, signal.SIGSTOP)  # so that it does not end by itself
+        try:
+            made.kill()
+            made.wait()
+            wait_until(lambda: not alive(writing), 10, "its end")
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(writing, signal.SIGKILL)
 
 
 def is_writing(pid: int) -> bool:
