@@ -55,8 +55,8 @@ class Part:
     tells_progress: bool = False
     #: The umask of its process.
     umask: int = 0o077
-    #: How much of the processors it leaves to the others while they want them (nice(2)): 10 is a
-    #: tenth for it, 0 the same for all.
+    #: How much of the processors it leaves to the others while they want them (nice(2)), once it is
+    #: ready, as others wait for its start: 10 is a tenth for it, 0 the same for all.
     nice: int = 0
     #: Ended after all others, which use it until their end.
     ends_last: bool = False

@@ -254,7 +254,8 @@ def _services(layout: Layout, installed: tuple[str, ...], archived: tuple[str, .
         command=shell(procfile["worker"]),
         environment=portal | _prometheus(1),
         cwd=ROOT,
-        after=(*installed, "migrate", "redis"),
+        # It works on its own: what is not there yet, it would tell of as a failure of AWS.
+        after=(*installed, "migrate", "redis", "s3", "localaws"),
         ready=log_contains(" ready."),
         stop_within_s=8,
     )
@@ -274,7 +275,7 @@ def _services(layout: Layout, installed: tuple[str, ...], archived: tuple[str, .
         command=shell(procfile["web"]),
         environment=portal | _prometheus(0),
         cwd=ROOT,
-        after=(*installed, "migrate", "redis"),
+        after=(*installed, "migrate", "redis", "s3", "localaws"),
         ready=http_ok(f"{layout.url}/healthz"),
         stop_within_s=8,
     )

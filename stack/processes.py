@@ -116,12 +116,18 @@ _TRIES, _BETWEEN_TRIES_S = 5, 0.1
 def be_nice(pid: int, *, by: int) -> None:
     """Have a process, the leader of its session, leave the processors to others (nice(2)).
 
-    So do the threads and processes that it starts from now on. Where the kernel shares processors
-    among sessions (sched(7), "The autogroup feature"), nice counts within a session alone; so the
-    session gets the same.
+    So do its threads, and what they start from now on. Where the kernel shares processors among
+    sessions (sched(7), "The autogroup feature"), nice counts within a session alone; so the session
+    gets the same.
     """
-    with contextlib.suppress(ProcessLookupError):  # it has ended, which the supervisor notices
-        os.setpriority(os.PRIO_PROCESS, pid, min(19, os.getpriority(os.PRIO_PROCESS, 0) + by))
+    value = min(19, os.getpriority(os.PRIO_PROCESS, 0) + by)
+    # What has ended, the supervisor notices.
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        # On Linux a nice value is of one thread (setpriority(2), "C library/kernel differences").
+        # The first thread comes first: it is the one that starts others.
+        for thread in sorted(int(name) for name in os.listdir(f"/proc/{pid}/task")):
+            with contextlib.suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, thread, value)
     for left in reversed(range(_TRIES)):
         try:
             Path(f"/proc/{pid}/autogroup").write_text(f"{by}\n")

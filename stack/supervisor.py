@@ -184,8 +184,6 @@ class Supervisor:
                 umask=part.umask,
                 start_new_session=True,  # Ctrl-C in the terminal is for the supervisor alone
             )
-        if part.nice:
-            processes.be_nice(running.process.pid, by=part.nice)
         running.started_at = time.monotonic()
         running.state = PartState.STARTING
         note = self._dir / "run" / f"{part.name}.pid"
@@ -205,6 +203,8 @@ class Supervisor:
         elif running.state is PartState.STARTING:
             if part.ready is not None and part.ready(running.log) and process.poll() is None:
                 running.state = PartState.READY
+                if part.nice:
+                    processes.be_nice(process.pid, by=part.nice)
                 self._became_ready(running)
             elif now - running.started_at > part.ready_within_s:
                 self._fail(

@@ -1,8 +1,11 @@
 """Parts start when those before them are ready; Ready comes last."""
 
 import io
+from pathlib import Path
 
+from stack import parts
 from stack.console import Console
+from stack.layout import Layout
 from stack.tests.conftest import Driven
 
 
@@ -90,3 +93,22 @@ def test_progress_is_told_in_numbered_steps(driven: Driven) -> None:
     assert lines[2] == "[2/2] step serve …"
     assert lines[3].startswith("[2/2] step serve: done in ")
     assert lines[4] == "Ready: all"
+
+
+def test_each_part_is_started_after_the_servers_whose_address_it_is_given(tmp_path: Path) -> None:
+    """The worker told of a failure of AWS, as localaws was not there yet on a busy machine."""
+    layout = Layout(tmp_path / "local")
+    layout.make_folders()
+    servers = {"s3": layout.s3_url, "localaws": layout.localaws_url, "redis": layout.redis_url}
+    missing, told = [], set()
+    for part in parts.parts(layout):
+        given = [*part.command, *part.environment.values()]
+        for server, address in servers.items():
+            # What prepares the database has the settings of beat, and uses no queue.
+            if part.name in (server, "migrate") or not any(address in text for text in given):
+                continue
+            told.add((part.name, server))
+            if server not in part.after:
+                missing.append(f"{part.name} does not wait for {server}")
+    assert told >= {("worker", "localaws"), ("web", "localaws"), ("localaws", "s3")}
+    assert not missing
