@@ -65,8 +65,8 @@ def digits_convolutional(seed: int, report: Report) -> Trained:
         learning.convolutional("digits", classes=10, halve=False),
         held_out,
         draw=lambda rng: digits.training_pictures(written, pens, typed, rng=rng),
-        epochs=6,
-        rate=0.005,
+        epochs=4,
+        rate=0.008,
         seed=seed,
         report=report,
         note=(
@@ -128,8 +128,8 @@ def shapes_convolutional(seed: int, report: Report) -> Trained:
     _fit(
         net,
         lambda rng: (shapes.augmented(pictures, rng=rng), labels),
-        5,
-        0.005,
+        4,
+        0.008,
         seed,
         report,
         measure,
