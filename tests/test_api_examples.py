@@ -6,7 +6,9 @@
 import json
 import os
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema_rs
@@ -17,6 +19,8 @@ from django.test import Client
 from accounts import roles, token_auth, tokens
 from core import aws
 from core.api.caller import Scope
+from endpoints import cost_api
+from endpoints.models import InstanceRun
 from endpoints.tests.account import Account
 from invocations.tests import container_pages
 from mme_client.cli.app import commands
@@ -124,6 +128,10 @@ def answers(
     settings.SAMPLES_DIR = str(tmp_path)
     user: User = user_in(roles.OPERATOR)
     built = rows.build(1, owner=user, samples=tmp_path)
+    # The cost of the present month names it, and is of its hours alone.
+    at = datetime.fromisoformat(TIME)
+    InstanceRun.objects.update(begun_at=at - timedelta(hours=1), ended_at=at)
+    monkeypatch.setattr(cost_api, "clock", SimpleNamespace(now=lambda: at))
     secrecy.forget()  # a store of these rows names groups
     operator, admin = _client(user), _client(user_in(roles.ADMIN))
     bodies = _bodies()
