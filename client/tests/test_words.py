@@ -13,7 +13,7 @@ import mme_client
 from client.tests.conftest import Ran
 from client.tests.fake_portal import FakePortal, Says
 from client.tests.test_archives import version
-from mme_client.cli import terminal, words
+from mme_client.cli import app, terminal, words
 from mme_client.cli.korean import MESSAGES
 
 CLI = Path(mme_client.__file__).parent / "cli"
@@ -98,6 +98,21 @@ def test_the_help_names_arguments_as_the_documents_do(mme: Callable[..., Ran]) -
     assert "mme invoke [OPTIONS] ENDPOINT [MODEL] [PICTURE...]\n" in said
     assert "--top N" in said
     assert not re.search(r"<(str|int|float|list)", said), said
+
+
+def test_each_command_is_listed_with_its_whole_sentence(
+    mme: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a narrow terminal, Click cut it at the end of its line."""
+    monkeypatch.setenv("COLUMNS", "60")
+    whole = app.command()
+    inner = {name: one for name, one in whole.commands.items() if hasattr(one, "commands")}
+    assert len(inner) > 5
+    for name, group in {"": whole, **inner}.items():
+        said = " ".join(mme(*name.split(), "--help").out.split())
+        for command, one in group.commands.items():
+            sentence = " ".join(one.help.split("\n\n")[0].split()).partition(". ")[0].rstrip(".")
+            assert f" {command} {sentence}" in said
 
 
 def test_a_space_that_does_not_break_is_shown_and_what_a_terminal_obeys_is_not() -> None:

@@ -28,6 +28,8 @@ _OWN = {
     "Show this message and exit.": _("Show this message and exit."),
 }
 _EXAMPLE = _("Example:")
+#: More characters than the sentence of a command has.
+_WHOLE = 1000
 
 
 def _headed(text: str) -> str:
@@ -89,6 +91,14 @@ class Group(TyperGroup):
     def get_help(self, ctx: Any) -> str:
         """The help."""
         return _headed(super().get_help(ctx))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands, each with its whole sentence: Click cuts it at the end of a line."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        shown = [(name, one) for name, one in found if one is not None and not one.hidden]
+        if shown:
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, one.get_short_help_str(_WHOLE)) for name, one in shown])
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, as they stand here."""
