@@ -128,7 +128,7 @@ def shapes_convolutional(seed: int, report: Report) -> Trained:
     _fit(
         net,
         lambda rng: (shapes.augmented(pictures, rng=rng), labels),
-        4,
+        5,
         0.008,
         seed,
         report,
