@@ -465,8 +465,7 @@ def test_scaled_by_aws_changed_meanwhile_and_torn_down(hosting, store, settings)
     endpoint = scaling.set_scaling(endpoint=endpoint, limits=limits, actor=None)
     endpoint = step_until(endpoint, lambda row: row.settled)
     runtime = hosting.client("sagemaker-runtime")
-    # To the begin of a minute that localaws sees as a whole.
-    hosting.admin("clock", "PUT", {"ahead": 60 - hosting.admin("clock")["now"] % 60})
+    hosting.begin_minute()
     for _minute in range(3):
         for _ in range(9):
             runtime.invoke_endpoint(

@@ -60,13 +60,8 @@ def described(cloudwatch, alarm):
     return found
 
 
-def begins_a_minute(process):
-    """Move the clock there: alarms are evaluated when a minute is over, and not within a test."""
-    process.admin("clock", "PUT", {"ahead": 60 - process.admin("clock")["now"] % 60})
-
-
 def measured(process, alarm, values):
-    begins_a_minute(process)
+    process.begin_minute()
     now = process.admin("clock")["now"]
     process.client("cloudwatch").put_metric_data(
         Namespace="AWS/SageMaker",
@@ -94,7 +89,7 @@ def test_an_alarm_of_a_percentile_acts(local):
 
 def test_an_update_leaves_state_and_tags_and_a_new_one_has_neither(local):
     cloudwatch = local.client("cloudwatch")
-    begins_a_minute(local)
+    local.begin_minute()
     put(cloudwatch, "updated", Tags=[{"Key": "a", "Value": "1"}])
     found = described(cloudwatch, "updated")
     assert found["StateValue"] == "INSUFFICIENT_DATA"
@@ -113,7 +108,7 @@ def test_an_update_leaves_state_and_tags_and_a_new_one_has_neither(local):
 def test_alarms_survive_a_kill_with_state_and_tags(start):
     process = start()
     cloudwatch = process.client("cloudwatch")
-    begins_a_minute(process)
+    process.begin_minute()
     put(cloudwatch, "kept", EvaluationPeriods=3, Tags=[{"Key": "a", "Value": "1"}])
     put(cloudwatch, "removed")
     cloudwatch.set_alarm_state(AlarmName="kept", StateValue="ALARM", StateReason="a test")

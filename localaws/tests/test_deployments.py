@@ -153,22 +153,21 @@ def test_an_alarm_of_errors_rolls_back_while_calls_go_on(hosting, name, moved, a
     assert state() == "INSUFFICIENT_DATA"
 
 
-def test_an_alarm_that_somebody_sets_rolls_back_too(hosting, name, moved, ahead):
-    cloudwatch, _state = put_alarm(hosting, name, "by-hand-" + name)
+def test_an_alarm_that_somebody_sets_rolls_back_too(hosting, name, moved):
+    cloudwatch, state = put_alarm(hosting, name, "by-hand-" + name)
     moved(
         blue_green("ALL_AT_ONCE")
         | {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "by-hand-" + name}]}}
     )
     wait_for(lambda: answers(hosting, name, 5) == {"new"}, 30, "the new instances")
-    # It is the metric's again when the minute is over: that one begins now.
-    ahead(60 - hosting.process.admin("clock")["now"] % 60)
+    hosting.process.begin_minute()  # the state is the metric's again when it is over
     cloudwatch.set_alarm_state(
         AlarmName="by-hand-" + name, StateValue="ALARM", StateReason="a test"
     )
     wait_for(lambda: status(hosting, name) == "RollingBack", 10, "the roll back to be shown")
     assert answers(hosting, name, 5) == {"old"}
     found = hosting.settled(name)
-    assert found["EndpointConfigName"] == name
+    assert (found["EndpointConfigName"], state()) == (name, "ALARM")
     assert "by-hand-" + name in found["FailureReason"]
     assert answers(hosting, name) == {"old"}
 

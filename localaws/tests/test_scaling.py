@@ -234,10 +234,7 @@ def test_calls_scale_out_and_their_end_scales_in(start, tmp_path):
     scaling = Scaling(hosting.process)
     scaling.register("e")
     scaling.put_policy("e", TargetValue=4.0, ScaleInCooldown=0)
-    # To the begin of a minute that localaws sees as a whole.
-    hosting.process.admin(
-        "clock", "PUT", {"ahead": 60 - hosting.process.admin("clock")["now"] % 60}
-    )
+    hosting.process.begin_minute()
     ahead = hosting.process.admin("clock")["ahead"]
     for _minute in range(3):
         for _ in range(9):

@@ -61,7 +61,7 @@ def test_a_part_is_as_nice_as_it_says_with_all_its_threads_once_it_is_ready(
 ) -> None:
     # One that is nice from its start keeps those that wait for it, on a busy machine for long.
     at_start = (
-        "import os, threading\n"
+        "import threading\n"
         "print('at the start', os.getpriority(os.PRIO_PROCESS, 0), flush=True)\n"
         "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
     )
