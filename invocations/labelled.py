@@ -1,12 +1,14 @@
 """Test sets: pictures that a model answered wrongly, each with its right label.
 
 Bytes up to 64 KB lie in the row, larger ones in S3 below ``TEST_SETS_PREFIX``, outside the stores
-that endpoints serve. An object is written before its row and deleted before it, so a row that is
-there has its picture; what a crash in between leaves is an object that nothing names, which is
-deleted after a day (invocations/pictures_kept.py).
+that endpoints serve. An object is written before its row, so a row that is there has its picture;
+what a crash in between leaves is an object that nothing names, which is deleted after a day
+(invocations/pictures_kept.py). Who takes a picture out is told where S3 keeps it: its object is
+deleted before its row. An undo deletes the row first, as somebody may have flagged it again.
 """
 
 import io
+import logging
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ from invocations.pictures import NotAPicture
 from invocations.pictures_kept import INLINE_BYTES
 from models_catalog import s3
 from models_catalog.models import RegisteredModel, Version
+
+logger = logging.getLogger(__name__)
 
 # What a flag writes to a row.
 _WRITTEN = (
@@ -142,8 +146,7 @@ def take_back(*, undo: str, actor: User) -> LabelledPicture:
     """Undo a flag: the picture leaves the set, or has the label that it had before.
 
     Only who flagged it can, and only while nobody has flagged the picture again. Raises
-    NothingToUndo, and AwsError where S3 does not delete the picture; then nothing has changed.
-    Returns the row as it was flagged.
+    NothingToUndo; then nothing has changed. Returns the row as it was flagged.
     """
     row, before = _flagged_by(undo, actor)
     if before:
@@ -160,8 +163,25 @@ def take_back(*, undo: str, actor: User) -> LabelledPicture:
                 raise NothingToUndo(_changed_meanwhile())
             record(action="model.flag_restored", subject=row.model, parameters=facts, actor=actor)
     else:
-        _delete(row, lambda: _tell_gone("model.flag_undone", row, actor))
+        _undo_new(row, lambda: _tell_gone("model.flag_undone", row, actor))
     return row
+
+
+def _undo_new(row: LabelledPicture, tell: Callable[[], None]) -> None:
+    """Delete the row of a new flag, tell of it, then delete the picture.
+
+    The row first: whoever flags the picture again meanwhile has the row, which needs the picture.
+    """
+    as_flagged = LabelledPicture.objects.filter(pk=row.pk, flagged_at=row.flagged_at)
+    with transaction.atomic():
+        if not as_flagged.delete()[0]:
+            raise NothingToUndo(_changed_meanwhile())
+        tell()
+    if row.key:
+        try:
+            s3.delete(bucket=row.bucket, key=row.key)
+        except AwsError as error:  # no row names it any more
+            logger.warning("The object of a flag that was undone is deleted later: %s", error)
 
 
 def _flagged_by(undo: str, actor: User) -> tuple[LabelledPicture, dict[str, Any] | None]:

@@ -79,7 +79,7 @@ def undo(request: HttpRequest) -> HttpResponse:
     """Take a flag back, as ``?of=`` names it; leads to the page that the button was on."""
     try:
         row = labelled.take_back(undo=request.GET.get("of", ""), actor=actor(request))
-    except (labelled.NothingToUndo, AwsError) as problem:
+    except labelled.NothingToUndo as problem:
         messages.error(request, str(problem))
         return redirect(ui.back(request, reverse("invocations:page")))
     said = _("Undone. The test set of %(model)s is as it was before.")

@@ -250,12 +250,37 @@ def test_an_undo_that_another_flag_overtakes_tells_nothing(
     assert not Event.objects.filter(action="model.flag_restored").exists()
 
 
+def test_a_new_flag_that_another_one_overtakes_keeps_its_picture(
+    call: Callable[..., Invocation],
+    user_in: Callable[[str], User],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer, first = user_in("viewer"), call()
+    undo = labelled.flag(invocation=first, label="nine", actor=viewer).undo
+    LabelledPicture.objects.update(bucket="b", key="k", data=b"")
+    real, deleted = labelled._flagged_by, []
+
+    def overtaken(*asked: Any) -> Any:
+        found = real(*asked)
+        labelled.flag(invocation=first, label="three", actor=viewer)
+        return found
+
+    monkeypatch.setattr(labelled, "_flagged_by", overtaken)
+    monkeypatch.setattr(s3, "delete", lambda **asked: deleted.append(asked))
+    with pytest.raises(labelled.NothingToUndo, match="flagged again"):
+        labelled.take_back(undo=undo, actor=viewer)
+    assert deleted == []
+    assert LabelledPicture.objects.get().label == "three"
+    assert not Event.objects.filter(action="model.flag_undone").exists()
+
+
 @pytest.mark.not_quick
-def test_an_undo_that_s3_does_not_take_changes_nothing(
+def test_a_picture_that_s3_keeps(
     call: Callable[..., Invocation],
     client_of: Callable[[str], Client],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Who takes it out is told; an undo leaves an object that nothing names, for the sweep."""
     client, answer = client_of("viewer"), call()
     undo = _undo_of(client.post(_wrong(answer), {"label": "nine"}, **HTMX))
     row = LabelledPicture.objects.get()
@@ -265,10 +290,11 @@ def test_an_undo_that_s3_does_not_take_changes_nothing(
         raise Throttled("S3 is away.")
 
     monkeypatch.setattr(s3, "delete", away)
-    assert "S3 is away." in _text(client.post(undo, follow=True))
     remove = reverse("invocations:test-picture-remove", args=[row.pk])
     assert "is kept. Try again." in _text(client.post(remove, follow=True))
     assert LabelledPicture.objects.count() == 1
+    assert "Undone." in _text(client.post(undo, follow=True))
+    assert LabelledPicture.objects.count() == 0
 
 
 @pytest.mark.not_quick
