@@ -3,8 +3,9 @@
 import io
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -23,6 +24,8 @@ from invocations.pictures import NotAPicture
 from models_catalog.models import Version
 
 logger = logging.getLogger(__name__)
+
+Stored = TypeVar("Stored")
 
 MOST_PICTURES = 100
 """So many pictures of the test set of each model, or of those kept, are sent: the newest."""
@@ -148,29 +151,39 @@ def _sample(name: str) -> Payload | None:
 
 
 def _kept(rows: QuerySet[Picture]) -> list[Payload]:
-    """Pictures that are kept; those that S3 does not give are left out."""
+    """Pictures that are kept; those whose object is gone are left out. Raises AwsError."""
     found: list[Payload] = []
     for pk in list(rows.values_list("pk", flat=True)):
         picture = Picture.objects.filter(pk=pk).first()
         if picture is None or sum(len(one.data) for one in found) > _MOST_BYTES:
             continue
-        try:
-            found.append(pictures_kept.payload_of(picture))
-        except errors.AwsError as problem:
-            logger.warning("The picture %s is left out: %s", picture.name, problem)
+        given = _stored(picture.name, partial(pictures_kept.payload_of, picture))
+        if given is not None:
+            found.append(given)
     return found
 
 
 def _of_test_set(rows: QuerySet[LabelledPicture]) -> list[Payload]:
+    """The pictures of a test set; those whose object is gone are left out. Raises AwsError."""
     found: list[Payload] = []
     for pk in rows.values_list("pk", flat=True)[:MOST_PICTURES]:
         row = rows.filter(pk=pk).first()
         if row is None or sum(len(one.data) for one in found) > _MOST_BYTES:
             continue
-        given = _readable(labelled.content(row), row.name)
+        data = _stored(row.name, partial(labelled.content, row))
+        given = None if data is None else _readable(data, row.name)
         if given is not None:
             found.append(given)
     return found
+
+
+def _stored(name: str, read: Callable[[], Stored]) -> Stored | None:
+    """What is read from S3; None where it is not there any more. Raises AwsError."""
+    try:
+        return read()
+    except errors.NotFound as problem:
+        logger.warning("The picture %s is left out: %s", name, problem)
+        return None
 
 
 def _readable(data: bytes, name: str) -> Payload | None:

@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -576,18 +576,16 @@ def test_the_pictures_are_samples_or_the_test_set_of_each_model(
 ) -> None:
     with pytest.raises(ExperimentRefused, match="test set of digits is empty"):
         _start(operator, pictures="test-set")
-    out = io.BytesIO()
-    Image.new("L", (8, 8), 9).save(out, "PNG")
     LabelledPicture.objects.create(
         model=three[0].model, version=three[0], label="eight", predicted="x", probability=0.5,
-        sha256=f"{9:064}", name="digit.png", content_type="image/png", size=len(out.getvalue()),
-        data=out.getvalue(), thumbnail=b"",
+        sha256=f"{9:064}", name="digit.png", content_type="image/png", size=1,
+        data=_png(), thumbnail=b"",
     )  # fmt: skip
     assert _run(_start(operator, pictures="test-set"))["succeeded"] == 30
     with pytest.raises(ExperimentRefused, match="No picture of a call is kept"):
         _start(operator, pictures="kept")
     Picture.objects.create(
-        sha256="a" * 64, name="mine.png", content_type="image/png", data=out.getvalue(),
+        sha256="a" * 64, name="mine.png", content_type="image/png", data=_png(),
         thumbnail=b"",
     )  # fmt: skip
     settings.SAMPLES_DIR = ""
@@ -601,11 +599,51 @@ def test_the_pictures_are_samples_or_the_test_set_of_each_model(
     assert str(again.said) == "No picture of a call is kept any more."
 
 
-def _own_picture(sha256: str) -> None:
+@pytest.mark.not_quick
+@pytest.mark.parametrize("pictures", ["kept", "test-set"])
+def test_a_picture_whose_object_is_gone_is_left_out(
+    three: list[Version], sagemaker: Runtime, operator: User, pictures: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The others are sent. While S3 gives none, the experiment ends with what S3 said."""
+
+    def reading(problem: errors.AwsError) -> Callable[..., Iterator[bytes]]:
+        def read(**asked: Any) -> Iterator[bytes]:
+            raise problem
+
+        return read
+
+    version = three[0]
+    for number, key in (("a", "gone"), ("b", "")):
+        if pictures == "kept":
+            _own_picture(number * 64)
+            Picture.objects.filter(sha256=number * 64).update(key=key)
+        else:
+            LabelledPicture.objects.create(
+                model=version.model, version=version, label="three", predicted="eight", key=key,
+                probability=0.5, sha256=number * 64, name="p.png", content_type="image/png",
+                size=1, data=_png(), thumbnail=b"",
+            )  # fmt: skip
+    monkeypatch.setattr("models_catalog.s3.download", reading(errors.NotFound("Not there.")))
+    monkeypatch.setattr("invocations.pictures_kept.s3.download", reading(errors.NotFound("No.")))
+    assert _run(_start(operator, pictures=pictures))["succeeded"] == 30
+    away = errors.Throttled("S3 is away.")
+    monkeypatch.setattr("models_catalog.s3.download", reading(away))
+    monkeypatch.setattr("invocations.pictures_kept.s3.download", reading(away))
+    experiment = _start(operator, pictures=pictures)
+    _run(experiment)
+    assert (experiment.state, str(experiment.said)) == (State.FAILED, "S3 is away.")
+
+
+def _png() -> bytes:
     out = io.BytesIO()
     Image.new("L", (8, 8), 5).save(out, "PNG")
+    return out.getvalue()
+
+
+def _own_picture(sha256: str) -> None:
     Picture.objects.create(
-        sha256=sha256, name="mine.png", content_type="image/png", data=out.getvalue(), thumbnail=b""
+        sha256=sha256, name="mine.png", content_type="image/png", data=_png(), thumbnail=b""
     )
 
 
