@@ -15,6 +15,8 @@ from typing import Any
 from moto.cloudwatch import models, responses
 from moto.cloudwatch.exceptions import InvalidParameterValue
 
+from .telemetry import mean
+
 _KNOWN = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,10})?|100)")
 
@@ -53,6 +55,17 @@ class Statistics(models.Statistics):  # type: ignore[misc]
     def get_statistics_for_type(self, stat: str) -> Any:
         known = stat in _KNOWN
         return super().get_statistics_for_type(stat) if known else self.percentile(stat)
+
+    @property
+    def average(self) -> float | None:
+        """moto's, which rounding puts beyond the least or the largest value where all are equal."""
+        found = super().average
+        if found is None:
+            return None
+        single, datums = self.metric_single_values_list, self.metric_aggregated_list
+        low = min([*single, *(datum.min for datum in datums)])
+        high = max([*single, *(datum.max for datum in datums)])
+        return mean(self.calc_sum(), self.calc_sample_count(), low, high)
 
     def percentile(self, stat: str) -> float:
         """The percentile that ``stat`` names; raises the error that the caller then gets."""

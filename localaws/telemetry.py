@@ -91,6 +91,12 @@ class _Line:
     at: float
 
 
+def mean(total: float, count: float, low: float, high: float) -> float:
+    """The average of values between ``low`` and ``high``: never beyond them, as a quotient of a
+    rounded sum can be."""
+    return min(max(total / count, low), high)
+
+
 @dataclass(frozen=True, slots=True)
 class Values:
     """The values of a metric in a minute; their members are named as CloudWatch's statistics.
@@ -106,7 +112,9 @@ class Values:
 
     @property
     def Average(self) -> float:
-        return self.Sum / self.SampleCount if self.SampleCount else 0.0
+        if not self.SampleCount:
+            return 0.0
+        return mean(self.Sum, self.SampleCount, self.Minimum, self.Maximum)
 
     def joined(self, other: "Values | None") -> "Values":
         if other is None:

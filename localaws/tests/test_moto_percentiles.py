@@ -7,6 +7,7 @@ from moto.cloudwatch.exceptions import InvalidParameterValue
 from moto.cloudwatch.models import MetricAggregatedDatum, MetricDatum
 
 from localaws.moto_percentiles import Datum, Statistics
+from localaws.telemetry import Values
 
 WHAT = {"namespace": "n", "name": "m", "dimensions": [], "timestamp": None}
 
@@ -47,6 +48,21 @@ def test_few_values_come_out_exactly():
     assert statistics(datum([0, 0, 1])).get_statistics_for_type("p50") == 0
     single = [MetricDatum(value=value, **WHAT) for value in (1, 2, 3, 4)]
     assert statistics(*single, datum([9])).get_statistics_for_type("p75") == 4
+
+
+def test_an_average_of_equal_values_is_that_value():
+    """A rounded sum of eleven of them, divided, is less or more."""
+    value = 0.024931614291640737
+    values = [value] * 11
+    assert sum(values) / len(values) != value
+    counted = Statistics(["Average"], None)
+    counted.metric_data = [datum(values[:4]), datum(values[4:])]
+    assert counted.average == value
+    single = Statistics(["Average"], None)
+    single.metric_data = [MetricDatum(value=value, **WHAT) for value in values]
+    assert single.average == value
+    assert Statistics(["Average"], None).average is None
+    assert Values(sum(values), len(values), value, value).Average == value
 
 
 def test_what_has_none_says_so():
