@@ -6,6 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.addresses import client_address
+from activity.models import Event
 from core import origin
 from core.api.middleware import PREFIX
 
@@ -30,8 +31,9 @@ class OriginMiddleware:
 
 def _channel(request: HttpRequest) -> str:
     if not request.path_info.startswith(PREFIX) or _is_of_a_page(request):
-        return "page"
-    return "mme" if request.headers.get("User-Agent", "").startswith(_CLIENT) else "api"
+        return Event.Channel.PAGE
+    by_client = request.headers.get("User-Agent", "").startswith(_CLIENT)
+    return Event.Channel.MME if by_client else Event.Channel.API
 
 
 def _is_of_a_page(request: HttpRequest) -> bool:

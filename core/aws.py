@@ -60,6 +60,7 @@ from core import (
     request_id,
     signature_v4,
 )
+from core.encryption import Encryption
 from core.sentences import Sentence, phrase
 
 if TYPE_CHECKING:
@@ -270,9 +271,9 @@ def encryption(facts: BucketFacts = OF_SETTINGS) -> dict[str, str]:
     how, key = facts.encryption, facts.kms_key_id
     if how is None:
         how, key = settings.S3_ENCRYPTION, settings.S3_KMS_KEY_ID
-    if how == "sse-s3":
+    if how == Encryption.SSE_S3:
         return {"ServerSideEncryption": "AES256"}
-    if how == "sse-kms":
+    if how == Encryption.SSE_KMS:
         return {"ServerSideEncryption": "aws:kms"} | ({"SSEKMSKeyId": key} if key else {})
     return {}
 

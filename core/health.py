@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from core import readiness
+from core.readiness import State
 
 LIVES = "/healthz"
 READY = "/readyz"
@@ -24,10 +25,10 @@ class HealthMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer the two paths, and pass on all others."""
         if request.path_info == LIVES:
-            return _uncached({"status": "ok"}, 200)
+            return _uncached({"status": State.OK}, 200)
         if request.path_info == READY:
             report = readiness.shared_checks().report()
-            status = "ok" if report.ready else "down"
+            status = State.OK if report.ready else State.DOWN
             return _uncached(
                 {"status": status, "clock": report.part("clock").english},
                 200 if report.ready else 503,

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from core import aws, errors
 from core.sentences import Sentence, phrase
+from endpoints.models import Resource
 from endpoints.options import PRESET, DeploymentOptions
 from endpoints.policies import DeploymentPolicy
 from endpoints.variants import ALONE, ProductionVariant, Variants, count_of, is_plain, types_of
@@ -484,7 +485,7 @@ def uses(endpoint: str, kind: str, name: str) -> bool:
     with suppress(errors.NotFound):
         there = describe_endpoint(endpoint)
         configs = dict.fromkeys(filter(None, (there.config_name, there.pending_config)))
-        if kind == "config":
+        if kind == Resource.Kind.CONFIG:
             return name in configs
         for config in configs:
             with suppress(errors.NotFound):
@@ -493,11 +494,11 @@ def uses(endpoint: str, kind: str, name: str) -> bool:
     return False
 
 
-# By the values of Resource.Kind: the operation, the list in its answer, and how members begin.
-_LISTS = {
-    "model": ("list_models", "Models", "Model"),
-    "config": ("list_endpoint_configs", "EndpointConfigs", "EndpointConfig"),
-    "endpoint": ("list_endpoints", "Endpoints", "Endpoint"),
+# By Resource.Kind: the operation, the list in its answer, and how members begin.
+_LISTS: dict[str, tuple[str, str, str]] = {
+    Resource.Kind.MODEL: ("list_models", "Models", "Model"),
+    Resource.Kind.CONFIG: ("list_endpoint_configs", "EndpointConfigs", "EndpointConfig"),
+    Resource.Kind.ENDPOINT: ("list_endpoints", "Endpoints", "Endpoint"),
 }
 _PAGE_SIZE = 100
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from localaws.statuses import AlarmState
+
 from .clock import Clock
 from .options import Options
 from .resource_store import Resource, ResourceStore
@@ -119,7 +121,9 @@ class Alarms:
     def tripped(self, names: Iterable[str]) -> list[str]:
         """Those of these names that are in ALARM."""
         known = self._all()
-        return [name for name in names if name in known and known[name].state_value == "ALARM"]
+        return [
+            name for name in names if name in known and known[name].state_value == AlarmState.ALARM
+        ]
 
     def evaluate(self) -> None:
         """Give each alarm the state that its metric says."""
@@ -155,9 +159,9 @@ class Alarms:
             return False
         known = [value for value in values if value is not None][: alarm.evaluation_periods]
         reason = "Insufficient Data: there were no datapoints in the evaluated periods."
-        if state != "INSUFFICIENT_DATA":
+        if state != AlarmState.INSUFFICIENT_DATA:
             crossed = "Threshold Crossed"
-            was = "" if state == "ALARM" else "not "
+            was = "" if state == AlarmState.ALARM else "not "
             reason = f"{crossed}: {known} {was}{words} the threshold ({threshold})."
             if not known:
                 reason = f"{crossed}: no datapoints were received, treated as [{missing}]."
@@ -204,17 +208,17 @@ def state_of(
     known = [one for one in breaches if one is not None][:periods]
     count = sum(known)
     if len(known) == periods:
-        return "ALARM" if count >= needed else "OK"
+        return AlarmState.ALARM if count >= needed else AlarmState.OK
     if missing == "breaching":
-        return "ALARM" if count + periods - len(known) >= needed else "OK"
+        return AlarmState.ALARM if count + periods - len(known) >= needed else AlarmState.OK
     if missing == "notBreaching":
-        return "ALARM" if count >= needed else "OK"
+        return AlarmState.ALARM if count >= needed else AlarmState.OK
     if not known:
-        return None if missing == "ignore" else "INSUFFICIENT_DATA"
+        return None if missing == "ignore" else AlarmState.INSUFFICIENT_DATA
     if count >= needed:
-        return "ALARM"
+        return AlarmState.ALARM
     # Breaching alone, and since as long as an alarm takes: what is missing may have breached, too.
     oldest = max(back for back, one in enumerate(breaches, 1) if one is not None)
     if all(known) and oldest >= needed:
-        return None if missing == "ignore" else "ALARM"
-    return "OK"
+        return None if missing == "ignore" else AlarmState.ALARM
+    return AlarmState.OK

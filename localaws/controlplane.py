@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from localaws.statuses import EndpointStatus
+
 from . import container_environment, data_capture, quotas, rules, scaling, shapes
 from .alarms import Alarms
 from .aws_errors import AwsError, unknown_operation, validation_exception
@@ -33,7 +35,13 @@ _NOUNS: dict[Kind, str] = {
     "endpoint-config": "endpoint configuration",
     "endpoint": "endpoint",
 }
-_IN_PROGRESS = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
+_IN_PROGRESS = {
+    EndpointStatus.CREATING,
+    EndpointStatus.UPDATING,
+    EndpointStatus.SYSTEM_UPDATING,
+    EndpointStatus.ROLLING_BACK,
+    EndpointStatus.DELETING,
+}
 _MAX_TAGS = 50
 _DEFAULT_PAGE = 10
 
@@ -193,7 +201,11 @@ class ControlPlane:
             "settings": _settings_of(config),
         }
         endpoint = self._create(
-            "endpoint", request["EndpointName"], body, status="Creating", tags=request.get("Tags")
+            "endpoint",
+            request["EndpointName"],
+            body,
+            status=EndpointStatus.CREATING,
+            tags=request.get("Tags"),
         )
         self._lifecycle.start_creation(endpoint.name, failure)
         return {"EndpointArn": endpoint.arn}
@@ -310,14 +322,14 @@ class ControlPlane:
             endpoint = self._find("endpoint", request["EndpointName"])
             if endpoint.status in _IN_PROGRESS:
                 raise _in_progress(endpoint)
-            endpoint.status = "Deleting"
+            endpoint.status = EndpointStatus.DELETING
             endpoint.modified = round(time.time(), 3)
             self._store.save(endpoint)
         self._lifecycle.start_deletion(endpoint.name)
         return {}
 
     def _begin_update(self, endpoint: Resource) -> None:
-        endpoint.status = "Updating"
+        endpoint.status = EndpointStatus.UPDATING
         endpoint.modified = round(time.time(), 3)
         endpoint.body.pop("failure", None)
         self._store.save(endpoint)
@@ -327,7 +339,7 @@ class ControlPlane:
         endpoint = self._find("endpoint", name)
         if endpoint.status in _IN_PROGRESS:
             raise _in_progress(endpoint)
-        if endpoint.status == "Failed":
+        if endpoint.status == EndpointStatus.FAILED:
             raise validation_exception(
                 f'Cannot update endpoint "{endpoint.arn}": its status is Failed. Delete it and '
                 "create it anew."

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from localaws.statuses import EndpointStatus
+
 from . import rules, shapes
 from .aws_errors import (
     NO_SUCH_ENDPOINT,
@@ -35,7 +37,13 @@ from .resource_store import ResourceStore
 
 log = logging.getLogger(__name__)
 
-_SERVING = {"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"}
+_SERVING = {
+    EndpointStatus.IN_SERVICE,
+    EndpointStatus.UPDATING,
+    EndpointStatus.SYSTEM_UPDATING,
+    EndpointStatus.ROLLING_BACK,
+    EndpointStatus.UPDATE_ROLLBACK_FAILED,
+}
 _CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _TARGET_MODEL = "X-Amzn-SageMaker-Target-Model"
 _TIMED_OUT = (

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from localaws.statuses import EndpointStatus
+
 from . import scaling
 from .alarms import Alarms
 from .clock import Clock
@@ -49,17 +51,17 @@ class Lifecycle:
         """
         for endpoint in self._store.all("endpoint"):
             match endpoint.status:
-                case "Creating":
+                case EndpointStatus.CREATING:
                     self.start_creation(endpoint.name)
-                case "Updating":
+                case EndpointStatus.UPDATING:
                     self._fleet.restore(endpoint.name, endpoint.body["variants"])
                     self.start_update(endpoint.name)
-                case "RollingBack":
+                case EndpointStatus.ROLLING_BACK:
                     self._fleet.restore(endpoint.name, endpoint.body["variants"])
                     self._roll_back(endpoint.name, endpoint.body.get("failure", ""))
-                case "InService":
+                case EndpointStatus.IN_SERVICE:
                     self._fleet.restore(endpoint.name, endpoint.body["variants"])
-                case "Deleting":
+                case EndpointStatus.DELETING:
                     self.start_deletion(endpoint.name)
 
     def stop(self) -> None:
@@ -160,14 +162,14 @@ class Lifecycle:
             endpoint.body["config"] = endpoint.body.pop("wanted_config", endpoint.body["config"])
             if "wanted_settings" in endpoint.body:
                 endpoint.body["settings"] = endpoint.body.pop("wanted_settings")
-            self._write(endpoint, "InService")
+            self._write(endpoint, EndpointStatus.IN_SERVICE)
 
     def _show_roll_back(self, name: str, reason: str) -> None:
         """RollingBack for a moment, as on AWS for minutes; the old instances serve meanwhile."""
         with self._store.transaction():
             endpoint = self._get(name)
             endpoint.body["failure"] = _shortened(reason)
-            self._write(endpoint, "RollingBack")
+            self._write(endpoint, EndpointStatus.ROLLING_BACK)
         self._stopping.wait(_ROLLING_BACK_S)
         if not self._stopping.is_set():  # else the next start goes on
             self._roll_back(name, reason)
@@ -180,7 +182,7 @@ class Lifecycle:
             endpoint.body.pop("wanted_config", None)
             endpoint.body.pop("wanted_settings", None)
             endpoint.body["failure"] = _shortened(reason)
-            self._write(endpoint, "InService")
+            self._write(endpoint, EndpointStatus.IN_SERVICE)
 
     def _fail(self, name: str, reason: str) -> None:
         with self._store.transaction():
@@ -188,7 +190,7 @@ class Lifecycle:
             if endpoint is None:
                 return
             endpoint.body["failure"] = _shortened(reason)
-            self._write(endpoint, "Failed")
+            self._write(endpoint, EndpointStatus.FAILED)
 
     def _write(self, endpoint: Resource, status: str) -> None:
         if self._stopping.is_set():
@@ -229,9 +231,9 @@ def variant_summaries(endpoint: Resource) -> list[dict[str, Any]]:
 def pending_deployment(endpoint: Resource) -> dict[str, Any] | None:
     """``PendingDeploymentSummary``: while an endpoint gets a configuration (BC: a new one)."""
     wanted, config = endpoint.body.get("wanted"), endpoint.body.get("wanted_config")
-    if endpoint.status == "Creating":
+    if endpoint.status == EndpointStatus.CREATING:
         config = endpoint.body["config"]
-    elif endpoint.status != "Updating" or config == endpoint.body["config"]:
+    elif endpoint.status != EndpointStatus.UPDATING or config == endpoint.body["config"]:
         return None
     return {
         "EndpointConfigName": config,
@@ -256,6 +258,10 @@ def _summary(
         "DesiredInstanceCount": desired["count"],
         "RoutingConfig": desired.get("routing"),
     }
-    if endpoint.status in ("Creating", "Updating", "Deleting"):
+    if endpoint.status in (
+        EndpointStatus.CREATING,
+        EndpointStatus.UPDATING,
+        EndpointStatus.DELETING,
+    ):
         summary["VariantStatus"] = [{"Status": endpoint.status, "StartTime": endpoint.modified}]
     return summary

@@ -11,6 +11,8 @@ from typing import Any
 
 from moto.cloudwatch import models
 
+from localaws.statuses import AlarmState
+
 changed = threading.Event()
 """Set where a client changed something of an alarm; whoever keeps them clears it."""
 
@@ -24,7 +26,7 @@ def _put_metric_alarm(self: Any, **given: Any) -> Any:
         given["tags"] = None
     alarm = _put(self, **given)
     if before is None:
-        alarm.state_value = "INSUFFICIENT_DATA"
+        alarm.state_value = AlarmState.INSUFFICIENT_DATA
     else:
         for name in ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp"):
             setattr(alarm, name, getattr(before, name))

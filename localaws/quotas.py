@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from localaws.statuses import EndpointStatus
+
 from . import shapes
 from .aws_errors import AwsError, unknown_operation
 from .instance_memory import MEMORY_GIB
@@ -16,7 +18,13 @@ from .options import Options
 from .resource_store import ResourceStore
 
 _PAGE = 100
-_RUNNING = {"Creating", "InService", "Updating", "SystemUpdating", "RollingBack"}
+_RUNNING = {
+    EndpointStatus.CREATING,
+    EndpointStatus.IN_SERVICE,
+    EndpointStatus.UPDATING,
+    EndpointStatus.SYSTEM_UPDATING,
+    EndpointStatus.ROLLING_BACK,
+}
 
 Members = dict[str, Any]
 

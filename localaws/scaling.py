@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from localaws.statuses import ActivityStatus, EndpointStatus
+
 from . import schedules, shapes
 from .aws_errors import AwsError, unknown_operation, validation_exception
 from .clock import Clock
@@ -105,7 +107,8 @@ class Autoscaling:
                 now = self._clock.now()
                 row = Resource("scalable-target", resource, arn, now, now, body=body)
             self._store.put(row)
-            if endpoint.status == "InService":  # BC: otherwise "does not change the … capacity"
+            # BC: otherwise "does not change the … capacity"
+            if endpoint.status == EndpointStatus.IN_SERVICE:
                 self.bring_into_range(row, "{} capacity was set to {}")
         return {"ScalableTargetARN": row.arn}
 
@@ -287,7 +290,7 @@ class Autoscaling:
         activity = Resource(
             "scaling-activity", str(uuid.uuid4()), f"activity/{uuid.uuid4()}", now, now
         )
-        activity.status = "InProgress"
+        activity.status = ActivityStatus.IN_PROGRESS
         activity.body = {
             "resource": resource,
             "description": f"Setting desired instance count to {count}.",
@@ -303,7 +306,7 @@ class Autoscaling:
                 self._scale(endpoint, variant, count)
             except AwsError as error:
                 said = f"Failed to set desired instance count to {count}. Reason: {error.message}"
-                self._close(activity, "Failed", said)
+                self._close(activity, ActivityStatus.FAILED, said)
             self._store.put(activity)
         log.info("%s: %s %s", resource, activity.body["description"], cause)
 
@@ -314,24 +317,24 @@ class Autoscaling:
             for activity in self._store.all("scaling-activity"):
                 if activity.created < now - ACTIVITIES_KEPT:
                     self._store.remove("scaling-activity", activity.name)
-                elif activity.status == "InProgress":
+                elif activity.status == ActivityStatus.IN_PROGRESS:
                     self._settle(activity)
 
     def _settle(self, activity: Resource) -> None:
         resource, wanted = activity.body["resource"], activity.body["count"]
         endpoint = self._store.get("endpoint", parse(resource)[0])
-        if endpoint is not None and endpoint.status == "Updating":
+        if endpoint is not None and endpoint.status == EndpointStatus.UPDATING:
             return
         if self.count(resource) == wanted:
             said = (
                 f"Successfully set desired instance count to {wanted}. Change successfully "
                 "fulfilled by sagemaker."
             )
-            self._close(activity, "Successful", said)
+            self._close(activity, ActivityStatus.SUCCESSFUL, said)
         else:
             why = endpoint.body.get("failure") if endpoint is not None else None
             said = f"Desired instance count was set to {wanted}, but was not fulfilled. {why or ''}"
-            self._close(activity, "Unfulfilled", said.strip())
+            self._close(activity, ActivityStatus.UNFULFILLED, said.strip())
         self._store.put(activity)
 
     def _close(self, activity: Resource, status: str, message: str) -> None:
@@ -353,7 +356,7 @@ class Autoscaling:
         """The endpoint of a target, whose variant is there."""
         name, variant = parse(resource)
         endpoint = self._store.get("endpoint", name)
-        if endpoint is None or endpoint.status == "Deleting":
+        if endpoint is None or endpoint.status == EndpointStatus.DELETING:
             raise validation_exception(f"Endpoint not found: {name} (resource ID: {resource})")
         present = endpoint.body["variants"] or endpoint.body.get("wanted", [])
         if variant not in [one["VariantName"] for one in present]:

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from localaws.statuses import ActivityStatus, EndpointStatus
+
 from . import schedules
 from .alarms import Alarms
 from .clock import Clock
@@ -101,7 +103,7 @@ class Evaluator:
             self._schedule(target)
         endpoint = self._store.get("endpoint", parse(target.name)[0])
         # DG/endpoint-scaling-update: nothing is scaled while it is being updated.
-        if endpoint is not None and endpoint.status == "InService":
+        if endpoint is not None and endpoint.status == EndpointStatus.IN_SERVICE:
             self._track(target)
 
     def _of(self, kind: Any, target: Resource) -> list[Resource]:
@@ -219,7 +221,7 @@ class Evaluator:
         rows = [
             row
             for row in self._of("scaling-activity", target)
-            if row.body["policy"] == policy and row.status == "Successful"
+            if row.body["policy"] == policy and row.status == ActivityStatus.SUCCESSFUL
         ]
         return max(rows, key=lambda row: row.created, default=None)
 

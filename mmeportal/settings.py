@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from accounts.addresses import networks
 from core import logging
+from core.encryption import Encryption
 from core.env import (
     env_address,
     env_bool,
@@ -393,9 +394,9 @@ PROTECTED_ALIASES = env_list("PROTECTED_ALIASES")
 # Where browsers reach S3 under another address than the portal does, as in containers.
 S3_BROWSER_URL = env_str("S3_BROWSER_URL", "") or None
 # How S3 encrypts what the portal writes: "" leaves it to the bucket.
-S3_ENCRYPTION = env_choice("S3_ENCRYPTION", "", ("", "sse-s3", "sse-kms"))
+S3_ENCRYPTION = env_choice("S3_ENCRYPTION", Encryption.BUCKET, tuple(Encryption))
 S3_KMS_KEY_ID = env_str("S3_KMS_KEY_ID", "")
-if S3_KMS_KEY_ID and S3_ENCRYPTION != "sse-kms":
+if S3_KMS_KEY_ID and S3_ENCRYPTION != Encryption.SSE_KMS:
     raise ImproperlyConfigured("S3_KMS_KEY_ID needs S3_ENCRYPTION=sse-kms (see docs/settings.md).")
 CONTAINER_IMAGE = env_str(
     "CONTAINER_IMAGE",

@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils.translation import gettext, gettext_noop, pgettext
 from django.utils.translation import gettext_lazy as _
 
-from core import clock, markdown
+from core import clock, encryption, markdown
 from core.aws import OF_SETTINGS, BucketFacts
 from core.badges import Badge
 from core.guarded import GuardedManager
@@ -29,6 +29,7 @@ from core.lease import Leased, LeaseQuerySet
 from core.links import link
 from core.natural import by_name, natural_key
 from core.sentences import Sentence
+from models_catalog import packing
 from models_catalog import tags as tags_of
 from models_catalog.found_by import folded, numbers_of, text_of
 from models_catalog.hidden import Hidden
@@ -143,9 +144,9 @@ class Store(models.Model):
     class Encryption(models.TextChoices):
         """How S3 encrypts what the portal writes there; the values are those of S3_ENCRYPTION."""
 
-        BUCKET = "", _("As the bucket says")
-        SSE_S3 = "sse-s3", _("SSE-S3")
-        SSE_KMS = "sse-kms", _("SSE-KMS")
+        BUCKET = encryption.Encryption.BUCKET.value, _("As the bucket says")
+        SSE_S3 = encryption.Encryption.SSE_S3.value, _("SSE-S3")
+        SSE_KMS = encryption.Encryption.SSE_KMS.value, _("SSE-KMS")
 
     name = models.CharField(max_length=NAME_LENGTH, unique=True, validators=[matches_pattern])
     bucket = models.CharField(max_length=63, validators=[_bucket_name])
@@ -915,15 +916,15 @@ class Version(Leased):
     class Packing(models.TextChoices):
         """How the archive that is served is packed (models_catalog/packing.py)."""
 
-        STORED = "stored", _("Stored")
-        COMPRESSED = "compressed", _("Compressed")
+        STORED = packing.Packing.STORED.value, _("Stored")
+        COMPRESSED = packing.Packing.COMPRESSED.value, _("Compressed")
 
     class PackingChoice(models.TextChoices):
         """What the uploader chose for it."""
 
-        AUTO = "auto", _("Automatic")
-        STORED = "stored", _("Stored")
-        COMPRESSED = "compressed", _("Compressed")
+        AUTO = packing.Packing.AUTO.value, _("Automatic")
+        STORED = packing.Packing.STORED.value, _("Stored")
+        COMPRESSED = packing.Packing.COMPRESSED.value, _("Compressed")
 
     # What is being done, as the page says it.
     READING = gettext_noop("Reading it in the sandbox")

@@ -15,12 +15,20 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any
 
-Packing = Literal["stored", "compressed"]
-Choice = Literal["auto", "stored", "compressed"]
-CHOICES: tuple[str, ...] = get_args(Choice)
+
+class Packing(StrEnum):
+    """How an archive is packed, and what may be chosen for it."""
+
+    AUTO = "auto"
+    STORED = "stored"
+    COMPRESSED = "compressed"
+
+
+CHOICES = tuple(Packing)
 
 LEAST_SAVING = 0.15
 """Where compression saves a smaller part than this, ``auto`` stores."""
@@ -74,15 +82,15 @@ def pack(tar: Path, archive: Path, *, choice: str, beat: Callable[[], None]) -> 
     out to save less than the estimate said, it is stored after all.
     """
     estimate = _estimate(tar, beat)
-    packing: Packing = "stored"
-    if choice == "compressed" or (choice == "auto" and estimate.saving >= LEAST_SAVING):
-        packing = "compressed"
+    packing = Packing.STORED
+    if choice == Packing.COMPRESSED or (choice == Packing.AUTO and estimate.saving >= LEAST_SAVING):
+        packing = Packing.COMPRESSED
     content = _write(tar, archive, packing, beat)
     compressed_bytes, exact = estimate.compressed_bytes, estimate.sampled == tar.stat().st_size
-    if packing == "compressed":
+    if packing == Packing.COMPRESSED:
         compressed_bytes, exact = archive.stat().st_size, True
-        if choice == "auto" and 1 - compressed_bytes / estimate.stored_bytes < LEAST_SAVING:
-            packing = "stored"
+        if choice == Packing.AUTO and 1 - compressed_bytes / estimate.stored_bytes < LEAST_SAVING:
+            packing = Packing.STORED
             content = _write(tar, archive, packing, beat)
     facts = {
         "choice": choice,
@@ -171,7 +179,7 @@ def _write(tar: Path, archive: Path, packing: Packing, beat: Callable[[], None])
 
     with tar.open("rb") as source, archive.open("xb") as out:
         out.write(_HEADER)
-        if packing == "stored":
+        if packing == Packing.STORED:
             _store(counted(source, 16 * _BLOCK), os.fstat(source.fileno()).st_size, out)
         else:
             packer = zlib.compressobj(LEVEL, zlib.DEFLATED, -15)

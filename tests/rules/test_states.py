@@ -8,6 +8,7 @@ others (a kind, a level) are ordinary words, and may not be compared with or giv
 import ast
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +16,8 @@ import pytest
 from django.apps import apps
 from django.db import models
 from django.template.base import Lexer, TokenType
+
+from localaws import statuses
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTAL = (
@@ -111,9 +114,44 @@ def fields() -> dict[str, set[str]]:
 
 
 def _strings(node: ast.AST) -> list[ast.Constant]:
-    """The string, or the strings in a tuple, list or set."""
-    nodes = node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+    """The string, the strings in a tuple, list or set, or either of ``"a" if … else "b"``."""
+    nodes = [node]
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        nodes = [*node.elts]
+    elif isinstance(node, ast.IfExp):
+        nodes = [node.body, node.orelse]
     return [n for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+
+
+def _name(node: ast.AST | None) -> str:
+    """The field that an expression may be: ``row.kind``, ``kind``, ``row["kind"]``; else empty."""
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name
+    return ""
+
+
+def _given(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """What a field is given, asked for or compared with: its name, and the expression."""
+    match node:
+        case ast.keyword(arg=str(name), value=value):
+            yield re.sub(r"__(in|exact|iexact)$", "", name).split("__")[-1], value
+        case ast.Compare():
+            sides = [node.left, *node.comparators]
+            yield from ((name, side) for one in sides if (name := _name(one)) for side in sides)
+        case ast.Assign(targets=targets, value=value):
+            yield from ((name, value) for target in targets if (name := _name(target)))
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant):
+                    yield str(key.value), value
+        case ast.Match(subject=subject, cases=cases):
+            for case in cases:
+                for part in ast.walk(case.pattern):
+                    if isinstance(part, ast.MatchValue):
+                        yield _name(subject), part.value
 
 
 def in_code(source: str) -> Iterator[tuple[int, str, str]]:
@@ -131,14 +169,7 @@ def in_code(source: str) -> Iterator[tuple[int, str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value in by_value:
             found[id(node)] = (node.lineno, node.value, by_value[node.value])
-        given: list[tuple[str, ast.AST]] = []
-        if isinstance(node, ast.keyword) and node.arg:
-            given = [(re.sub(r"__(in|exact|iexact)$", "", node.arg).split("__")[-1], node.value)]
-        elif isinstance(node, ast.Compare):
-            sides = [node.left, *node.comparators]
-            names = [side.attr for side in sides if isinstance(side, ast.Attribute)]
-            given = [(name, side) for name in names for side in sides]
-        for name, value in given:
+        for name, value in _given(node):
             for string in _strings(value):
                 if string.value in by_field.get(name, ()):
                     what = f"a member of the choices of the field {name}"
@@ -212,6 +243,11 @@ def test_a_state_is_a_member_of_its_enumeration() -> None:
         'if resource.kind == "model": pass',
         'rows.filter(resources__kind="config")',
         'record(level="error")',
+        'row.kind = "model"',
+        'kind == "config"',
+        'told["level"] == "error"',
+        '{"level": "error" if failed else "info"}',
+        'match row.kind:\n    case "model" | "config": pass',
     ],
 )
 def test_a_string_in_the_code_is_found(code: str) -> None:
@@ -229,6 +265,28 @@ def test_a_string_in_the_code_is_found(code: str) -> None:
 )
 def test_a_string_in_a_template_is_found(template: str) -> None:
     assert list(in_template(template))
+
+
+def of_localaws() -> dict[str, str]:
+    """The words of SageMaker and CloudWatch that localaws writes, each with its member."""
+    found = {}
+    for value in vars(statuses).values():
+        if isinstance(value, type) and issubclass(value, StrEnum) and value is not StrEnum:
+            found |= {member.value: f"{value.__name__}.{member.name}" for member in value}
+    return found
+
+
+def test_localaws_writes_the_members_of_its_statuses() -> None:
+    words = of_localaws()
+    assert words["InService"] == "EndpointStatus.IN_SERVICE"
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {words[node.value]}"
+        for path in sorted((ROOT / "localaws").rglob("*.py"))
+        if "tests" not in path.parts and path.name != "statuses.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in words
+    ]
+    assert not wrong, "\n".join(["Write the member of localaws/statuses.py:", *wrong])
 
 
 def test_the_enumeration_itself_and_other_words_pass() -> None:
