@@ -52,8 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection() -> Iterator[None]:
     """Have the garbage collector look at what tests make, and at that seldom.
 
-    What is collected lives to the end. It was looked through again and again, for a tenth of the
-    processors' time.
+    What is collected lives to the end, so looking through it again and again finds nothing.
     """
     gc.disable()
     try:

@@ -28,8 +28,8 @@ _PERMISSIONS = """
 class PortalBackend(ModelBackend):
     """Django's own, which reads a user's preferences in the query for the user.
 
-    Permissions are read by one statement that stays the same: Django makes two, anew for each page,
-    which took a fifth of the processor's time of a refused one.
+    Permissions are read by one statement that stays the same: Django makes two, and
+    compiles them anew for each page (docs/measured.md).
     """
 
     def authenticate(

@@ -12,7 +12,7 @@ from core.storable import has_nul
 class SessionStore(db.SessionStore):
     """Django's own, which reads a session by a statement that stays the same.
 
-    Django makes the statement anew for each page, which takes ten times as long as the database.
+    Django compiles the statement anew for each page, and that takes longer than the database.
     """
 
     def load(self) -> dict[str, Any]:

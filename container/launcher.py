@@ -5,8 +5,8 @@ the forked worker. It sends its process id to the model host, which reads its co
 environment, working directory, stdout and stderr from /proc. When the host dies, it sends its id to
 the next host; where there is none, it becomes a worker that imports MXNet by itself.
 
-It is a shell script because a Python process in its place takes 20 ms more of each load and 5 MB
-more of each model.
+It is a shell script because a Python process in its place would make each load longer and each
+model larger (docs/measured.md).
 """
 
 import shlex

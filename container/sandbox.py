@@ -16,7 +16,7 @@ missing what nothing enforces.
   limited by ``RLIMIT_NPROC``.
 - **rlimits** in every form: address space, processor time, threads, descriptors, size of a file.
 
-Whether a form works is found by trying it, which takes about 10 ms.
+Whether a form works is found by trying it.
 """
 
 import base64

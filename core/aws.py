@@ -814,7 +814,7 @@ def _role(arn: str) -> str:
 def create_clients(*clients: "_lru_cache_wrapper[Any]") -> None:
     """Create ``clients`` at the start, so that no request has to wait for it.
 
-    Each takes 0.1 s or more. None has opened a connection yet, so a process may fork afterwards. An
+    None has opened a connection yet, so a process may fork afterwards. An
     error of the configuration is logged, and raised again where a client is needed. A client that
     was created without credentials would never get any, so it is created again when needed.
     """

@@ -56,7 +56,7 @@ def connect(timeout_s: float = _TIMEOUT_S) -> "redis.Redis":
         settings.REDIS_URL,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),  # its own would take many times as long
+        retry=Retry(NoBackoff(), 0),  # its own retries would outlast the timeout
         decode_responses=True,
     )
 

@@ -1,9 +1,9 @@
 """One HTTP request and its answer, over a connection that is open: for what is sent very often.
 
-http.client reads an answer's header line by line and has the parser of mails look at it, and
-urllib3 and botocore copy it twice: some 0.4 ms of a processor for a call that takes 5. Here the
-request is one write, and an answer that is as nearly all are, with a length, is cut at its line
-ends. Any other one (in chunks, until the connection ends, 100 before it) is read by http.client.
+http.client reads an answer's header line by line and parses it as that of a mail; urllib3 and
+botocore copy it twice. Here the request is one write, and an answer that has a length, as nearly
+all have, is cut at its line ends. Any other (in chunks, until the connection ends, after a status
+100) is read by http.client.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Names in the order in which people count: camera_2 before camera_10.
 
 The database sorts by a key that it makes of each name as it sorts: nothing has to be kept, and what
-the release before writes is in its place, too. PostgreSQL needs some 20 µs for a name, so where
-there are thousands (models) the key is a column as well, and is made where it is empty.
+the release before writes is in its place, too. Where there are
+thousands of names (models) the key is a column as well, and is made where it is empty.
 """
 
 import re

@@ -54,7 +54,7 @@ def convolutional(name: str, *, classes: int, halve: bool) -> Any:
 def _absolute(F: Any, x: Any) -> Any:
     """The strength of an edge, dark on light or light on dark.
 
-    As a leaky ReLU, since MXNet's ``abs`` takes five times as long on a processor.
+    As a leaky ReLU, since MXNet's ``abs`` is slow on a processor.
     """
     return F.LeakyReLU(x, act_type="leaky", slope=-1.0)
 

@@ -76,7 +76,7 @@ def _calibrate(net: Any) -> None:
     pictures = mx.nd.contrib.BilinearResize2D(coarse, height=SHAPE[2], width=SHAPE[3])
     scores = net(pictures)
     if any(name.endswith("running_var") for name in net.collect_params()):
-        # Half the side: the statistics are as good, at a quarter of the time.
+        # Half the side: the statistics are as good, and a quarter of the pixels is computed.
         small = mx.nd.contrib.BilinearResize2D(coarse, height=SHAPE[2] // 2, width=SHAPE[3] // 2)
         for _ in range(12):
             with mx.autograd.train_mode():

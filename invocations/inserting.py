@@ -13,8 +13,8 @@ def insert(rows: Sequence[models.Model], *, key: str = "", update: Sequence[str]
 
     Where there is one of the same ``key``, that takes the values of the columns ``update``.
 
-    As bulk_create() does, which makes its statement anew, value by value: that takes longer than
-    the database, and a sixth of the processor's time of a call.
+    As bulk_create() does; but that compiles its statement anew, value by value, which takes longer
+    than the database (docs/measured.md).
     """
     if not rows:
         return

@@ -101,8 +101,8 @@ def search(text: str) -> Offered:
 
 def _offered(versions: QuerySet[Version], aliases: QuerySet[Alias]) -> Offered:
     newest = list(versions.order_by("-pk")[: MOST + 1])
-    # Of which models the first ones are is found out by the key that each model has. That of an
-    # alias is made as it is sorted, which takes PostgreSQL 8 µs where it has a number.
+    # The models of the first ones are found by the key that each model keeps; that of an alias is
+    # computed while it is sorted.
     by_model = aliases.order_by(*by_name("model__name", stored="model__name_key"))
     models = list(by_model.values_list("model", flat=True)[: MOST // 2 + 1])
     first = list(aliases.filter(model__in=models)[: MOST // 2 + 1])

@@ -95,7 +95,7 @@ _LARGEST = {
 
 @functools.cache
 def service_model(service: str = "sagemaker") -> ServiceModel:
-    """botocore's model of ``service``; reading it takes about 0.1 s, hence the cache."""
+    """botocore's model of ``service``; cached, as it is a large file."""
     return botocore.session.get_session().get_service_model(service)
 
 

@@ -3,11 +3,10 @@
 import atexit
 import gc
 
-# What a program loads stays. The garbage collector would look through it again and again, for a
-# third of the start of a web server (docs/measured.md). `mmeportal/apps.py` enables it again.
+# What a program loads stays, so the garbage collector would look through it for nothing
+# (docs/measured.md). `mmeportal/apps.py` enables it again.
 gc.disable()
-# At the end the kernel takes all memory back. To look for what is to be freed took as long as the
-# start.
+# At the end the kernel takes all memory back, so nothing has to be looked for then either.
 atexit.register(gc.freeze)
 
 from mmeportal.celery import app as celery_app  # noqa: E402 - what it imports is meant, too

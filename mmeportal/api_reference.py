@@ -303,7 +303,7 @@ def _paragraphs(said: dict[str, Any]) -> list[str]:
 
 
 def _refusals(responses: dict[str, Any]) -> SafeString:
-    """The statuses of refusals; in a template they would take a tenth of the page's time."""
+    """The statuses of refusals, made without a template: there are hundreds on a page."""
     return format_html_join(
         "\n",
         "<span><code>{}</code> {}</span>",

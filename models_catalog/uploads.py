@@ -53,9 +53,8 @@ log = logging.getLogger(__name__)
 KEPT = timedelta(days=1)
 #: A process that adds to an upload and dies keeps others out for so long.
 LEASE = timedelta(seconds=15)
-#: So much is written at once: as two objects side by side where each is large enough for a part, as
-#: S3 takes the bytes of two connections faster than of one. The web server hands on up to 24 MiB
-#: (mmeportal/server/guard.py), and a little more.
+#: So much is written at once, over two connections where each half is large enough for a part. The
+#: web server hands on up to 24 MiB (mmeportal/server/guard.py), and a little more.
 STRETCH_BYTES = 25 << 20
 MOST_STRETCHES, MOST_UNFINISHED = 20_000, 200
 #: A larger one is made a version by a worker, and the last request waits for it so long.

@@ -146,8 +146,8 @@ def operation(
 class _Refusal(Schema):
     """What ninja keeps for an answer that is a problem.
 
-    One for all: ninja would make one for each status of each operation, some 1,300 models, for a
-    third of the time that the import of the API takes.
+    One for all: ninja would make a model for each status of each operation, which would make the
+    import of the API longer.
     """
 
     response: ProblemOut

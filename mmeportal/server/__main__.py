@@ -67,9 +67,9 @@ def main() -> None:
 def call_processes(text: str) -> int:
     """How many; ``auto`` is one, and two with four processors or more.
 
-    A second one has its own copy of all that a call touches. Where it shares two processors with
-    the model and all other programs, each call takes a tenth to a sixth more of the web server's
-    time then, most of it to wait for memory.
+    A second one has its own copy of all that a call touches. Where two processors are shared with
+    the model and all other programs, each call would wait longer for memory then
+    (docs/measured.md).
     """
     if text != "auto":
         return int(text)

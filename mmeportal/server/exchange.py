@@ -1,10 +1,11 @@
 """Processes of their own for calls of models, and how the others hand them the connections.
 
 While a page is rendered or a body of 200 MB is read, another thread of the same process waits for
-Python's lock each time that it has sent or read something: a warm call would take five times as
-long. So some of the server's processes answer calls of models, and the others all else. Any of them
-accepts a connection. It looks at the first bytes of each request before it takes them from the
-kernel, and hands the connection on where the request is for the others (SCM_RIGHTS, unix(7)).
+Python's lock each time that it has sent or read something, so a warm call would take much longer
+(docs/measured.md). So some of the server's processes answer calls of models, and the others all
+else. Any of them accepts a connection. It looks at the first bytes of each request before it takes
+them from the kernel, and hands the connection on where the request is for the others (SCM_RIGHTS,
+unix(7)).
 
 A connection that cannot be handed on, because the other processes stand still or end, is answered
 where it is: they differ in nothing.

@@ -46,10 +46,10 @@ class Threads:
     others. So of such parts one is made at a time, after what else waits; one that takes longer
     than a second, or has waited for so long, is as any other task.
 
-    With ``stay`` a thread waits with what it has just served for the next request of it: to be
-    woken by the event loop, and to wake that again, takes a seventh of the processor's time of a
-    call, and on a busy machine each wake waits in line. Half of the threads may stay so, while no
-    task waits for a thread.
+    With ``stay`` a thread stays with the connection that it has just served, and waits for its next
+    request. So neither the thread nor the event loop has to be woken, and on a busy machine each
+    wake waits for a processor (docs/measured.md). Half of the threads may stay so, while no task
+    waits for a thread.
     """
 
     def __init__(self, most: int, *, stay: bool = False) -> None:

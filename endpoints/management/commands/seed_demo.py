@@ -28,7 +28,7 @@ class Command(BaseCommand):
         "Uploads the models that DIR/manifest.json names (see demo/) into an empty catalog and "
         "creates the endpoint `demo`. Does nothing in a portal that is in use."
     )
-    # Django's checks of the code load all pages and the API, for two fifths of the start.
+    # Django's checks of the code would load all pages and the API, which are not needed.
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """The program ``mme``."""
-    # What it loads stays to its end, when the kernel takes it back. To look through it for garbage
-    # takes a quarter of its time.
+    # What it loads stays until it ends, and the kernel takes it back then. So the garbage collector
+    # need not look through it.
     gc.set_threshold(100_000, 10, 10)
     atexit.register(gc.freeze)
     if isinstance(sys.stdout, io.TextIOWrapper):
