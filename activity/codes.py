@@ -5,13 +5,12 @@ Each app registers its codes when Django starts (``AppConfig.ready``). The sente
 ``gettext_noop``, so that translators find them.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext
 
-from core.sentences import Sentence, shown
+from core.sentences import PLACE, Sentence, shown
 from core.storable import storable
 
 #: What a parameter is given as. A sentence is stored as its code, and read in any language.
@@ -21,7 +20,6 @@ MAX_LENGTH = 300  # characters of one parameter, where its app allows no more
 # For sentences of AWS and of the validation: the end of one says which permission, or what to do.
 LONG = 2000
 
-_PLACE = re.compile(r"%\((\w+)\)s")
 _templates: dict[str, str] = {}
 _max_lengths: dict[str, int] = {}
 
@@ -46,7 +44,7 @@ def validated(code: str, parameters: Mapping[str, Scalar]) -> dict[str, Any]:
     """
     if code not in _templates:
         raise ValueError(f"The event code {code!r} is not registered.")
-    wanted = set(_PLACE.findall(_templates[code]))
+    wanted = set(PLACE.findall(_templates[code]))
     if set(parameters) != wanted:
         raise ValueError(f"The event {code!r} takes {sorted(wanted)}, not {sorted(parameters)}.")
     return {name: _scalar(code, name, value) for name, value in parameters.items()}
@@ -71,10 +69,10 @@ def render(code: str, stored: Mapping[str, Any]) -> str:
     """
     template = _templates.get(code)
     parameters = {name: _shown(value) for name, value in stored.items()}
-    if template is None or not set(_PLACE.findall(template)) <= set(parameters):
+    if template is None or not set(PLACE.findall(template)) <= set(parameters):
         values = ", ".join(f"{name}: {value}" for name, value in parameters.items())
         return f"{code} ({values})" if values else code
-    return _PLACE.sub(lambda match: parameters[match[1]], gettext(template))
+    return PLACE.sub(lambda match: parameters[match[1]], gettext(template))
 
 
 def readable(stored: Mapping[str, Any]) -> dict[str, Any]:

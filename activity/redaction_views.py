@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from activity import redaction
 from core.permissions import actor, require_permission
+from core.ui import EXACT_TEXT
 
 
 class RedactForm(forms.Form):
@@ -21,7 +22,7 @@ class RedactForm(forms.Form):
         min_length=redaction.LEAST_LENGTH,
         max_length=redaction.MOST_LENGTH,
         help_text=gettext_lazy("A name, an address, a secret: whatever its case, in any place."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
     typed = forms.CharField(
         required=False,

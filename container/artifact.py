@@ -21,6 +21,7 @@ from typing import Any
 from container import network_files
 from container.findings import ArtifactError, Note
 from container.graph import Graph, GraphError, NotAllowed, parse, reached
+from container.report_form import OUTPUTS
 
 MAX_SYMBOL_BYTES = 16 * 1024 * 1024  # ResNet-152's has 0.3 MB
 MAX_JSON_BYTES = 1024 * 1024
@@ -87,7 +88,6 @@ class Input:
 
 
 LAYOUTS = ("NCHW", "NHWC")
-OUTPUTS = ("probabilities", "logits", "multilabel")
 _CHANNELS = (1, 3)  # of a picture: grey, or three colours
 
 

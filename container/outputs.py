@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from container.artifact import OUTPUTS, Artifact
+from container.artifact import Artifact
 from container.graph import Graph
 from container.mxnet_alone import mx
+from container.report_form import OUTPUTS
 
 PROBABILITIES, LOGITS, MULTILABEL = OUTPUTS
 

@@ -26,7 +26,7 @@ _ABOUT: dict[str, Any] = {
 _OUTPUT = {
     "name": _TEXT, "index": _COUNT, "kind": _TEXT, "chosen": _TEXT, "others": [_TEXT],
 }  # fmt: skip
-_OUTPUT_KINDS = ("probabilities", "logits", "multilabel")
+OUTPUTS = ("probabilities", "logits", "multilabel")
 _MAX_PARAMETERS = 10  # of a refusal
 _MAX_NOTES_OF_A_NETWORK = 100  # there are a dozen kinds
 _SAMPLE = {"image": _TEXT, "predictions": [{"label": _TEXT, "probability": _NUMBER}]}
@@ -110,7 +110,7 @@ def _about(about: Any) -> bool:
         and all(_fits(name, _TEXT) and _fits(count, _COUNT) for name, count in layers.items())
         and _plain(preprocess)
         and len(about["notes"]) <= _MAX_NOTES_OF_A_NETWORK
-        and (output is None or (_fits(output, _OUTPUT) and output["kind"] in _OUTPUT_KINDS))
+        and (output is None or (_fits(output, _OUTPUT) and output["kind"] in OUTPUTS))
     )
 
 

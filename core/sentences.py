@@ -39,7 +39,8 @@ Scalar = str | int | float | bool | None
 #: Characters of one parameter that are stored: AWS's own sentences may be long.
 MAX_LENGTH = 2000
 
-_PLACE = re.compile(r"%\((\w+)\)s")
+PLACE = re.compile(r"%\((\w+)\)s")
+"""Where a sentence takes a parameter."""
 _IN_UTC = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 _VERBATIM = "text"  # the code of what somebody else said, or of a text from before there were codes
 _PHRASE = "phrase"  # the code of a phrase
@@ -88,7 +89,7 @@ def places(template: Template) -> frozenset[str]:
 
 @lru_cache(maxsize=4096)
 def _places(text: str) -> frozenset[str]:
-    return frozenset(_PLACE.findall(text))
+    return frozenset(PLACE.findall(text))
 
 
 def shown(value: object) -> str:
@@ -112,7 +113,7 @@ def fill(template: Template, parameters: Mapping[str, object]) -> str:
         text = ngettext(template.one, template.many, number)
     else:
         text = gettext(template) if template != "%(text)s" else template
-    return _PLACE.sub(lambda match: shown(parameters[match[1]]), text)
+    return PLACE.sub(lambda match: shown(parameters[match[1]]), text)
 
 
 class Sentence:

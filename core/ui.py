@@ -10,6 +10,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 #: Begins the extra tags of a message that has an Undo button; its address follows.
 UNDO = "undo "
+#: The attributes of a field for names, ids and patterns: browsers neither complete nor correct it.
+EXACT_TEXT = {"autocomplete": "off", "spellcheck": "false"}
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from endpoints import alarms, planned_acts
 from endpoints.alarm_presets import LONGEST_MINUTES, AlarmKind
 from endpoints.api import EndpointPlanOut, shown_plan
 from endpoints.models import Endpoint, EndpointAlarm
+from endpoints.rights import LOOKING, MAY_LOOK
 
 router = Router(tags=["endpoints"])
 
-_MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
 _MAY_CHANGE, _CHANGING = "endpoints.add_endpoint", "change endpoints"
 AlarmState = Annotated[str, OneOf(EndpointAlarm.State)]
 AlarmKindName = Annotated[str, OneOf(AlarmKind)]
@@ -88,7 +88,7 @@ class AlarmWait(Parameters):
 
 @operation(
     router, "GET", "/endpoints/{name}/alarms", id="alarms_list", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: AlarmPage},
+    permission=MAY_LOOK, doing=LOOKING, response={200: AlarmPage},
 )  # fmt: skip
 def list_alarms(request: HttpRequest, name: str, query: Query[ListParameters]) -> Any:
     """The alarms of an endpoint, with their states as last seen.
@@ -114,7 +114,7 @@ def list_alarms(request: HttpRequest, name: str, query: Query[ListParameters]) -
 
 @operation(
     router, "GET", "/endpoints/{name}/alarms/{alarm}", id="alarms_get", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: AlarmOut},
+    permission=MAY_LOOK, doing=LOOKING, response={200: AlarmOut},
 )  # fmt: skip
 def get(request: HttpRequest, name: str, alarm: str, query: Query[AlarmWait]) -> Any:
     """One of them: `p99`, or `p99.VARIANT`. One that was removed is 404 when it is gone."""

@@ -55,12 +55,13 @@ from endpoints.options import (
 )
 from endpoints.presets import Preset
 from endpoints.prices import Cost
+from endpoints.rights import LOOKING, MAY_LOOK
 from endpoints.sagemaker import Call
 from endpoints.spending import Spent, so_far
+from models_catalog.models import REASON_LENGTH
 
 router = Router(tags=["endpoints"])
 
-_MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
 _MAY_CREATE, _CREATING = "endpoints.add_endpoint", "create endpoints"
 _MAY_CHANGE, _CHANGING = "endpoints.add_endpoint", "change endpoints"
 _TEARING_DOWN = "tear endpoints down"
@@ -75,7 +76,7 @@ PolicyChoice = Annotated[str, OneOf(policies.PolicyKind)]
 RevisionState = Annotated[str, OneOf(Revision.State)]
 # untranslated: OpenAPI is in English
 _INSTEAD = "All that it is to have, two at most; in place of a type and a number of instances."
-_REASON = Field("", max_length=500, description="Why; the history keeps it.")
+_REASON = Field("", max_length=REASON_LENGTH, description="Why; the history keeps it.")
 
 
 class VariantOut(Schema):
@@ -673,7 +674,7 @@ class EndpointPage(Page[EndpointOut]):
 
 @operation(
     router, "GET", "/endpoints", id="endpoints_list", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: EndpointPage},
+    permission=MAY_LOOK, doing=LOOKING, response={200: EndpointPage},
 )  # fmt: skip
 def list_endpoints(request: HttpRequest, query: Query[EndpointParameters]) -> Any:
     """The endpoints that are not torn down, the newest first.
@@ -772,7 +773,7 @@ def preview(request: HttpRequest, body: EndpointIn) -> Any:
 
 @operation(
     router, "GET", "/endpoints/{name}", id="endpoints_get", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: EndpointOut}, etag=True,
+    permission=MAY_LOOK, doing=LOOKING, response={200: EndpointOut}, etag=True,
 )  # fmt: skip
 def get(request: HttpRequest, name: str, query: Query[EndpointWait]) -> Any:
     """One endpoint: the one of this name that is not gone; else the last that was torn down.
@@ -1133,7 +1134,7 @@ def _scaled(request: HttpRequest, name: str, limits: Limits | None) -> Any:
 
 @operation(
     router, "GET", "/endpoints/{name}/revisions", id="endpoints_revisions", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: Page[RevisionOut]},
+    permission=MAY_LOOK, doing=LOOKING, response={200: Page[RevisionOut]},
 )  # fmt: skip
 def list_revisions(request: HttpRequest, name: str, query: Query[ListParameters]) -> Any:
     """What an endpoint was asked to be, the newest first, and what came of each."""
@@ -1177,7 +1178,7 @@ def teardown(request: HttpRequest, name: str, body: TeardownIn) -> Any:
 
 @operation(
     router, "POST", "/endpoints/{name}/teardown/plan", id="endpoints_preview_teardown",
-    scope=Scope.READ, permission=_MAY_LOOK, doing=_LOOKING, response={200: TeardownPlanOut},
+    scope=Scope.READ, permission=MAY_LOOK, doing=LOOKING, response={200: TeardownPlanOut},
     counts_as_change=False,
 )  # fmt: skip
 def preview_teardown(request: HttpRequest, name: str, body: TeardownPlanIn) -> Any:

@@ -19,11 +19,11 @@ from core.api.schema import Input, OneOf, Parameters, Schema
 from endpoints import budgets, prices
 from endpoints.api import OthersOut, shown_others
 from endpoints.budgets import BudgetStanding
+from endpoints.rights import LOOKING, MAY_LOOK
 from endpoints.spending import Grouping, Spending, SpendingLine, month_named, spending
 
 router = Router(tags=["cost"])
 
-_MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
 _SETTING = "set budgets"
 # untranslated: OpenAPI is in English
 _DECIMAL = "A decimal number, as text."
@@ -134,7 +134,7 @@ class BudgetIn(Input):
 
 @operation(
     router, "GET", "/cost", id="cost_get", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: CostReportOut},
+    permission=MAY_LOOK, doing=LOOKING, response={200: CostReportOut},
 )  # fmt: skip
 def get_cost(request: HttpRequest, query: Query[CostParameters]) -> Any:
     """What the instances of a month cost: those that ran, and a forecast of the present month.
@@ -186,8 +186,8 @@ def delete_budget(request: HttpRequest, query: Query[BudgetParameters]) -> Any:
 
 
 @operation(
-    router, "GET", "/cost/prices", id="prices_list", scope=Scope.READ, permission=_MAY_LOOK,
-    doing=_LOOKING, response={200: PriceListOut},
+    router, "GET", "/cost/prices", id="prices_list", scope=Scope.READ, permission=MAY_LOOK,
+    doing=LOOKING, response={200: PriceListOut},
 )  # fmt: skip
 def list_prices(request: HttpRequest) -> Any:
     """The prices that costs are estimated by: AWS's price list, a file, or the portal's own."""

@@ -20,10 +20,11 @@ from endpoints import beside, budgets, prices
 from endpoints.forms import BudgetForm
 from endpoints.models import Budget, Endpoint
 from endpoints.months import Month
+from endpoints.rights import LOOKING, MAY_LOOK
 from endpoints.spending import Grouping, Spending, month_named, spending
 from endpoints.tabs import list_tabs
 
-_may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
+_may_look = require_permission(MAY_LOOK, LOOKING)
 _may_set = require_permission(budgets.MAY_SET, "set budgets")
 
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.natural import by_name
+from core.ui import EXACT_TEXT
 from endpoints import execution_roles, idle_limits, instance_memory, options, prices
 from endpoints.alarm_presets import LONGEST_MINUTES, AlarmKind
 from endpoints.limits import COOLDOWN_S, Limits, ScheduledLimits
@@ -32,7 +33,7 @@ from endpoints.scaling import HIGHEST_TARGET, LONGEST_COOLDOWN_S, scheduled
 from endpoints.variants import ALONE, HIGHEST_WEIGHT, ProductionVariant, Variants, is_plain
 from models_catalog import stores
 from models_catalog.forms import offer_stores
-from models_catalog.models import Store
+from models_catalog.models import REASON_LENGTH, Store
 
 
 def _end_date() -> forms.DateTimeField:
@@ -160,8 +161,7 @@ class _WithVariants(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name in ("first_name", "second_name"):
-            attrs = {"autocomplete": "off", "spellcheck": "false"}
-            self.fields[name].widget.attrs.update(attrs)
+            self.fields[name].widget.attrs.update(EXACT_TEXT)
 
     @property
     def open(self) -> bool:
@@ -438,7 +438,7 @@ class NewEndpointForm(_WithVariants, OptionsForm):
         max_length=execution_roles.MOST,
         required=False,
         help_text=_("The containers have its rights, so admins alone choose it. An ARN."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
     reason = _reason()
 
@@ -513,7 +513,7 @@ class ChangeForm(NewEndpointForm):
         max_length=2000,
         required=False,
         help_text=_("Names of alarms in CloudWatch, with commas between. Empty: none."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
     own_alarms = forms.MultipleChoiceField(
         label=_("Its alarms that go back"),
@@ -668,7 +668,7 @@ class HoursForm(forms.Form):
         help_text=_(
             "Such as Asia/Seoul. The hours are those of the clock there, in summer and winter."
         ),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
 
 
@@ -705,7 +705,7 @@ class BudgetForm(forms.Form):
 class DriftForm(forms.Form):
     """Why what was changed outside the portal is accepted, or put back."""
 
-    reason = forms.CharField(max_length=500, required=False)
+    reason = forms.CharField(max_length=REASON_LENGTH, required=False)
 
 
 class Schedule(forms.CharField):
@@ -778,7 +778,7 @@ class ScalingForm(forms.Form):
         max_length=64,
         required=False,
         help_text=_("That of these times, such as Asia/Seoul."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
 
     @property
@@ -818,7 +818,7 @@ class TeardownOfManyForm(_WhatStays):
     typed_names = forms.CharField(
         label=_("Names of the endpoints"),
         help_text=_("Separate them by spaces or commas. Their order does not matter."),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
 
     def __init__(
@@ -909,5 +909,5 @@ class TeardownForm(_WhatStays):
 
     typed_name = forms.CharField(
         label=_("Name of the endpoint"),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )

@@ -29,6 +29,7 @@ from endpoints.policies import DeploymentPolicy
 from endpoints.variants import ProductionVariant, Variants
 from endpoints.working_hours import WorkingHours
 from models_catalog.hidden import Hidden
+from models_catalog.models import REASON_LENGTH
 
 # SageMaker takes 63 (BC: EndpointName); `-r` and a revision must still fit behind it.
 valid_endpoint_name = RegexValidator(
@@ -993,7 +994,7 @@ class Revision(models.Model):
     back_to = models.PositiveIntegerField(
         null=True, blank=True, help_text="The revision that it goes back to."
     )
-    reason = models.CharField(max_length=500, blank=True)
+    reason = models.CharField(max_length=REASON_LENGTH, blank=True)
     accepted = models.BooleanField(
         default=False,
         db_default=False,

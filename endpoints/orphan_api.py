@@ -19,10 +19,10 @@ from endpoints import adopting, orphans, prices
 from endpoints.api import CostOut
 from endpoints.end_dates import MAY_TEAR_DOWN
 from endpoints.models import Orphan, OrphanLook
+from endpoints.rights import LOOKING, MAY_LOOK
 
 router = Router(tags=["orphans"])
 
-_MAY_LOOK, _LOOKING = "endpoints.view_endpoint", "look at endpoints"
 _DECIDING = "adopt or delete what no endpoint owns"
 OrphanKind = Annotated[str, OneOf(Orphan.Kind)]
 OrphanState = Annotated[str, OneOf(Orphan.State)]
@@ -87,7 +87,7 @@ class OrphanWait(Parameters):
 
 @operation(
     router, "GET", "/orphans", id="orphans_list", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: OrphanPage},
+    permission=MAY_LOOK, doing=LOOKING, response={200: OrphanPage},
 )  # fmt: skip
 def list_orphans(request: HttpRequest, query: Query[OrphanParameters]) -> Any:
     """What is in the AWS account and no endpoint of the portal owns.
@@ -140,7 +140,7 @@ def adopt(request: HttpRequest, kind: str, name: str) -> Any:
 
 @operation(
     router, "GET", "/orphans/{kind}/{path:name}", id="orphans_get", scope=Scope.READ,
-    permission=_MAY_LOOK, doing=_LOOKING, response={200: OrphanOut},
+    permission=MAY_LOOK, doing=LOOKING, response={200: OrphanOut},
 )  # fmt: skip
 def get(request: HttpRequest, kind: str, name: str, query: Query[OrphanWait]) -> Any:
     """One of them. `kind` is `model`, `config`, `endpoint`, `target`, `alarm`, `log_group` or

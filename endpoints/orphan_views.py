@@ -17,9 +17,10 @@ from core.tables import PER_PAGE, Choice, Column, Search, Table
 from endpoints import adopting, end_dates, orphans
 from endpoints.forms import OrphansForm
 from endpoints.models import Endpoint, Orphan, OrphanLook, OrphanQuerySet, Resource
+from endpoints.rights import LOOKING, MAY_LOOK
 from endpoints.tabs import list_tabs
 
-_may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
+_may_look = require_permission(MAY_LOOK, LOOKING)
 _may_decide = require_permission(end_dates.MAY_TEAR_DOWN, "adopt or delete what no endpoint owns")
 
 #: So many are deleted at once: all that can be ticked on a page.

@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from core import attention, panels, where
 from endpoints import prices
 from endpoints.attention import budgeted, month_so_far, orphaned, running, waiting
+from endpoints.rights import MAY_LOOK
 
-MAY_LOOK = "endpoints.view_endpoint"
 SHOWN = 8
 
 

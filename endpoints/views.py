@@ -60,11 +60,12 @@ from endpoints.forms import (
 )
 from endpoints.models import Endpoint, Revision
 from endpoints.options import DeploymentOptions
+from endpoints.rights import LOOKING, MAY_LOOK
 from endpoints.tabs import list_tabs
 from models_catalog import stores
 from models_catalog.models import Version
 
-_may_look = require_permission("endpoints.view_endpoint", "look at endpoints")
+_may_look = require_permission(MAY_LOOK, LOOKING)
 _may_create = require_permission("endpoints.add_endpoint", "create endpoints")
 _may_tear_down = require_permission(end_dates.MAY_TEAR_DOWN, "tear endpoints down")
 

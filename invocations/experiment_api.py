@@ -27,14 +27,13 @@ from invocations.experiments import targets as named_targets
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.services import ExperimentPlan, Wanted
 from invocations.experiments.tally import MOST_LOADS
-from invocations.models import Experiment
+from invocations.models import EXPERIMENT_NAME_LENGTH, Experiment
 from invocations.panels import DOING, MAY_INVOKE
 
 router = Router(tags=["experiments"])
 
 ExperimentState = Annotated[str, OneOf(Experiment.State)]
 ExperimentPictures = Annotated[str, OneOf(Experiment.Pictures)]
-NAME_LENGTH = 100
 Sha256 = Annotated[str, Field(min_length=64, max_length=64)]
 
 
@@ -75,13 +74,13 @@ class ExperimentIn(Input):
         description="Pictures of your own that were sent to `/pictures`, by the `sha256` that it "
         "answered; they are sent in place of `pictures`. `EXPERIMENT_PICTURES` says how many.",
     )
-    name: str = Field("", max_length=NAME_LENGTH)
+    name: str = Field("", max_length=EXPERIMENT_NAME_LENGTH)
 
 
 class ExperimentName(Input):
     """A name for an experiment."""
 
-    name: str = Field(max_length=NAME_LENGTH, description="Empty: none.")
+    name: str = Field(max_length=EXPERIMENT_NAME_LENGTH, description="Empty: none.")
 
 
 class PercentilesOut(Schema):
@@ -225,7 +224,7 @@ class OtherParameters(Parameters):
     """Which other one."""
 
     other: str = Field(
-        "", max_length=NAME_LENGTH,
+        "", max_length=EXPERIMENT_NAME_LENGTH,
         description="Its id, or its name: the newest one that has it. Empty: the newest other one "
         "on the same endpoint.",
     )  # fmt: skip

@@ -25,6 +25,7 @@ from core.errors import AwsError
 from core.natural import by_name
 from core.permissions import actor
 from core.tables import Choice, Column, Search, Table
+from core.ui import EXACT_TEXT
 from endpoints import prices
 from endpoints.models import Endpoint
 from invocations import given as given_pictures
@@ -33,13 +34,12 @@ from invocations.experiments import services as experiments
 from invocations.experiments import targets as named_targets
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.services import Wanted
-from invocations.models import Experiment
+from invocations.models import EXPERIMENT_NAME_LENGTH, Experiment
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, too_large
 from invocations.views import may_invoke
 
 #: So many others the page offers to compare with; further ones are named.
 OTHERS = 20
-_NAME_LENGTH = 100
 
 
 class ExperimentForm(forms.Form):
@@ -52,7 +52,7 @@ class ExperimentForm(forms.Form):
             "digits:* is all ready versions of digits. Or digits:1, digits@live, target models "
             "below a prefix as in demo-subfolder/*, or several with commas between."
         ),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
     calls = forms.IntegerField(label=gettext_lazy("Calls"), min_value=1, initial=100)
     callers = forms.IntegerField(
@@ -78,7 +78,7 @@ class ExperimentForm(forms.Form):
             "uniform: all alike. zipf:1.1: a few are called often, the first most. day:2026-11-27: "
             "as the endpoint was called on that day (of UTC), in order of time."
         ),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
     pictures = forms.ChoiceField(
         label=gettext_lazy("Pictures"), choices=Experiment.Pictures.choices
@@ -96,7 +96,7 @@ class ExperimentForm(forms.Form):
         help_text=gettext_lazy("The same seed draws the same calls. Empty: any."),
     )
     name = forms.CharField(
-        label=gettext_lazy("Name"), max_length=_NAME_LENGTH, required=False, strip=True
+        label=gettext_lazy("Name"), max_length=EXPERIMENT_NAME_LENGTH, required=False, strip=True
     )
 
     def __init__(self, *args: Any, endpoints: QuerySet[Endpoint], **kwargs: Any) -> None:
@@ -127,10 +127,10 @@ class OtherExperimentForm(forms.Form):
 
     other = forms.CharField(
         label=gettext_lazy("Or its id or name"),
-        max_length=_NAME_LENGTH,
+        max_length=EXPERIMENT_NAME_LENGTH,
         required=False,
         strip=True,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
 
     def __init__(self, *args: Any, experiment: Experiment, **kwargs: Any) -> None:
@@ -138,7 +138,7 @@ class OtherExperimentForm(forms.Form):
         self._experiment = experiment
         self.found: Experiment | None = None
         # One of those that are offered, by its id. "with" is no name in Python.
-        self.fields["with"] = forms.CharField(max_length=_NAME_LENGTH, required=False)
+        self.fields["with"] = forms.CharField(max_length=EXPERIMENT_NAME_LENGTH, required=False)
 
     def clean(self) -> dict[str, Any]:
         """Look the other one up; what is typed goes before what is chosen."""
@@ -157,7 +157,7 @@ class ExperimentNameForm(forms.Form):
 
     name = forms.CharField(
         label=gettext_lazy("Name"),
-        max_length=_NAME_LENGTH,
+        max_length=EXPERIMENT_NAME_LENGTH,
         required=False,
         help_text=gettext_lazy("Empty: it is called by what it calls."),
     )

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from core import clock, errors
 from core.permissions import require_permission
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
+from endpoints.rights import LOOKING, MAY_LOOK
 from invocations import log_lines
 from invocations.log_lines import LogLevel, LogPage, LogSearch
 from invocations.models import Invocation
@@ -143,12 +143,13 @@ def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
         "follow": bool(request.GET.get("follow")) and endpoint.gone_at is None and not asked.call,
         "every_s": FOLLOWED_EVERY_S,
         "most": SHOWN,
+        "most_searched": log_lines.LONGEST_SEARCH,
         "filtered": bool(asked.text or asked.model or asked.instance or asked.level),
     }
 
 
 @require_safe
-@require_permission(MAY_LOOK, "look at endpoints")
+@require_permission(MAY_LOOK, LOOKING)
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """The lines by themselves, for htmx."""
     endpoint = get_object_or_404(Endpoint, pk=pk)

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from django.core import signing
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from ninja import Query, Router
 from pydantic import AwareDatetime, Field
 
@@ -17,7 +16,7 @@ from core.api.paging import Page
 from core.api.problems import Problem
 from core.api.schema import OneOf, Parameters, Schema
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
+from endpoints.rights import LOOKING, MAY_LOOK
 from invocations import log_lines
 from invocations.log_lines import LogLevel, LogSearch
 from models_catalog import references
@@ -25,7 +24,6 @@ from models_catalog.models import Version
 
 router = Router(tags=["endpoints"])
 
-_LOOKING = gettext_noop("look at endpoints")
 _SALT = "endpoints_logs"
 _HOUR = timedelta(hours=1)
 
@@ -72,7 +70,7 @@ class LogLineOut(Schema):
 
 @operation(
     router, "GET", "/endpoints/{name}/logs", id="endpoints_logs", scope=Scope.READ,
-    permission=MAY_LOOK, doing=_LOOKING, response={200: Page[LogLineOut]}, problems=(502,),
+    permission=MAY_LOOK, doing=LOOKING, response={200: Page[LogLineOut]}, problems=(502,),
 )  # fmt: skip
 def logs(request: HttpRequest, name: str, query: Query[LogsParameters]) -> Any:
     """The log of an endpoint's containers, the oldest line first.

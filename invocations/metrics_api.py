@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from ninja import Query, Router
 from pydantic import Field
 
@@ -15,7 +14,7 @@ from core.api.operations import operation
 from core.api.problems import Problem
 from core.api.schema import OneOf, Parameters, Schema
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
+from endpoints.rights import LOOKING, MAY_LOOK
 from invocations import cloudwatch
 from invocations.container_page import ContainerFigures, ContainerModel
 from invocations.metrics import Metrics, metrics_of
@@ -25,7 +24,6 @@ from models_catalog.models import Version
 
 router = Router(tags=["endpoints"])
 
-_LOOKING = gettext_noop("look at endpoints")
 
 MetricsRange = Annotated[str, OneOf(Range)]
 
@@ -202,7 +200,7 @@ class MetricsOut(Schema):
 
 @operation(
     router, "GET", "/endpoints/{name}/metrics", id="endpoints_metrics", scope=Scope.READ,
-    permission=MAY_LOOK, doing=_LOOKING, response={200: MetricsOut},
+    permission=MAY_LOOK, doing=LOOKING, response={200: MetricsOut},
 )  # fmt: skip
 def metrics(request: HttpRequest, name: str, query: Query[MetricsParameters]) -> Any:
     """What is measured of an endpoint: by SageMaker of all calls, by the portal of its own.

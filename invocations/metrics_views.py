@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from core.permissions import require_permission
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
+from endpoints.rights import LOOKING, MAY_LOOK
 from invocations import metric_charts
 from invocations.metrics import metrics_of
 from invocations.roll_ups import HOUR
@@ -41,7 +41,7 @@ def context_of(request: HttpRequest, endpoint: Endpoint) -> dict[str, Any]:
 
 
 @require_safe
-@require_permission(MAY_LOOK, "look at endpoints")
+@require_permission(MAY_LOOK, LOOKING)
 def live(request: HttpRequest, pk: int) -> HttpResponse:
     """The same by itself, for htmx."""
     endpoint = get_object_or_404(Endpoint, pk=pk)

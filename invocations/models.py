@@ -34,6 +34,7 @@ _SOME, _NEAR = 9, 1000
 _LIST, _WARM_OF_A_LIST = 20_000, 500
 LABEL_LENGTH = 200
 """Characters of a right label that somebody gives."""
+EXPERIMENT_NAME_LENGTH = 100
 
 
 class PictureQuerySet(models.QuerySet["Picture"]):
@@ -826,7 +827,7 @@ class Experiment(Leased):
     activity_kind = "experiment"
 
     uid = models.CharField(max_length=32, unique=True, editable=False, default=new_uid)
-    name = models.CharField(max_length=100, blank=True)
+    name = models.CharField(max_length=EXPERIMENT_NAME_LENGTH, blank=True)
     endpoint = models.ForeignKey(
         "endpoints.Endpoint", on_delete=models.CASCADE, related_name="experiments"
     )

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from core import panels
 from endpoints import last_calls
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
+from endpoints.rights import MAY_LOOK
 from invocations import log_views, measured_calls, metrics_views, side_by_side, thrash_views
 from invocations.models import AnswerComparison, Invocation, LabelledPicture
 from invocations.today import calls_since_midnight, calls_today

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from ninja import Query, Router
 from pydantic import Field
 
@@ -13,7 +12,7 @@ from core.api.operations import operation
 from core.api.problems import Problem
 from core.api.schema import Parameters, Schema
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
+from endpoints.rights import LOOKING, MAY_LOOK
 from invocations.capacity import planner
 from invocations.capacity.planner import CapacityPlan, CapacityRefused, WantedCapacity
 from invocations.experiments import targets
@@ -21,8 +20,6 @@ from invocations.thrash_api import InstanceChoiceOut, shown_choice
 from models_catalog.models import NAME_LENGTH
 
 router = Router(tags=["endpoints"])
-
-_LOOKING = gettext_noop("look at endpoints")
 
 
 class CapacityParameters(Parameters):
@@ -87,7 +84,7 @@ class CapacityOut(Schema):
 
 @operation(
     router, "GET", "/capacity", id="capacity_plan", scope=Scope.READ,
-    permission=MAY_LOOK, doing=_LOOKING, response={200: CapacityOut}, problems=(404, 409),
+    permission=MAY_LOOK, doing=LOOKING, response={200: CapacityOut}, problems=(404, 409),
 )  # fmt: skip
 def plan_capacity(request: HttpRequest, query: Query[CapacityParameters]) -> Any:
     """Plan instances: which types and numbers would hold these models under these calls.

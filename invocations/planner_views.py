@@ -18,8 +18,9 @@ from core import charts
 from core.charts import Chart, Series
 from core.natural import by_name
 from core.permissions import require_permission
+from core.ui import EXACT_TEXT
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
+from endpoints.rights import LOOKING, MAY_LOOK
 from invocations.capacity import planner
 from invocations.capacity.choices import InstanceChoice
 from invocations.capacity.planner import (
@@ -32,8 +33,6 @@ from invocations.experiments import targets
 from invocations.thrash_views import MAY_CHANGE
 from models_catalog import stores
 from models_catalog.forms import offer_stores
-
-_TEXT = {"autocomplete": "off", "spellcheck": "false"}
 
 
 class PlannerForm(forms.Form):
@@ -52,7 +51,7 @@ class PlannerForm(forms.Form):
             "* is all ready versions in the store. Or digits:*, digits:1, digits@live, or several "
             "with commas between; what is named first is called most."
         ),
-        widget=forms.TextInput(attrs=_TEXT),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
     calls_per_hour = forms.FloatField(
         label=gettext_lazy("Calls an hour"),
@@ -67,7 +66,7 @@ class PlannerForm(forms.Form):
         help_text=gettext_lazy(
             "uniform: all alike. zipf:1.1: a few are called often, the first most."
         ),
-        widget=forms.TextInput(attrs=_TEXT),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
     percent = forms.FloatField(
         label=gettext_lazy("Calls that may wait, in %"),
@@ -120,7 +119,7 @@ _FIELDS = {
 
 
 @require_safe
-@require_permission(MAY_LOOK, "look at endpoints")
+@require_permission(MAY_LOOK, LOOKING)
 def page(request: HttpRequest) -> HttpResponse:
     """The form; with answers in the address, the plan, so that a link shows the same."""
     living = Endpoint.objects.filter(gone_at=None).order_by(*by_name("name"))

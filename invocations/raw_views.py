@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from core import errors
 from core.body_limits import accepts_body
 from core.permissions import actor
+from core.ui import EXACT_TEXT
 from invocations import answers, runtime, services
 from invocations.models import Invocation
 from invocations.payload import Payload
@@ -30,8 +31,7 @@ _MOST_TYPED = 1_000_000
 _HIDDEN = {"connection", "date", "server", "content-length", "keep-alive"}
 _VISIBLE = r"\A[\x20-\x7e]*\Z"
 _OFFERED = ("application/json", "text/csv", "application/x-npy", "image/png", "text/plain")
-_LINE = {"autocomplete": "off", "spellcheck": "false"}
-_TYPE = _LINE | {"list": "types"}
+_TYPE = EXACT_TEXT | {"list": "types"}
 
 
 class RawForm(forms.Form):
@@ -65,7 +65,7 @@ class RawForm(forms.Form):
         required=False,
         max_length=1024,
         help_text=gettext_lazy("X-Amzn-SageMaker-Custom-Attributes, for the container."),
-        widget=forms.TextInput(attrs=_LINE),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
 
     def clean(self) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
 from ninja import Router
 from pydantic import Field
 
@@ -15,15 +14,13 @@ from core.api.problems import Problem
 from core.api.schema import OneOf, Schema
 from endpoints.api import CostOut
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
 from endpoints.prices import Cost
+from endpoints.rights import LOOKING, MAY_LOOK
 from invocations.capacity import thrash
 from invocations.capacity.choices import InstanceChoice
 from invocations.capacity.thrash import CalledVersion, Thrash, Verdict
 
 router = Router(tags=["endpoints"])
-
-_LOOKING = gettext_noop("look at endpoints")
 
 
 class InstanceChoiceOut(Schema):
@@ -94,7 +91,7 @@ class ThrashOut(Schema):
 
 @operation(
     router, "GET", "/endpoints/{name}/thrash", id="endpoints_thrash", scope=Scope.READ,
-    permission=MAY_LOOK, doing=_LOOKING, response={200: ThrashOut},
+    permission=MAY_LOOK, doing=LOOKING, response={200: ThrashOut},
 )  # fmt: skip
 def endpoint_thrash(request: HttpRequest, name: str) -> Any:
     """Whether its models take turns in memory, from the calls of the last day.

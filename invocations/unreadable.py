@@ -10,11 +10,11 @@ from functools import cache
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
-_PLACE = re.compile(r"%\((\w+)\)s")
+from core.sentences import PLACE
 
 
 def _pattern(sentence: str) -> re.Pattern[str]:
-    parts = _PLACE.split(sentence)
+    parts = PLACE.split(sentence)
     texts = [re.escape(text) for text in parts[::2]]
     names = [f"(?P<{name}>.+?)" for name in parts[1::2]]
     return re.compile("".join(a + b for a, b in zip(texts, [*names, ""], strict=True)), re.DOTALL)

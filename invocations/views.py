@@ -628,6 +628,7 @@ def _page_context(chosen: Chosen, picture: Picture | None = None) -> dict[str, A
         "tabs": tabs(raw=False),
         "beside_choices": _beside_choices(chosen, context["found"]),
         "most_beside": beside.MOST,
+        "most_typed": beside.MOST * (references.MAX_LENGTH + 1),
         "most_pictures": side_by_side.MOST_PICTURES,
         "picture": picture,
         "samples": samples.grouped(),

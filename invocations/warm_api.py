@@ -18,7 +18,7 @@ from core.api.schema import Input, OneOf, Parameters, Schema
 from core.permissions import actor
 from core.sentences import Sentence
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
+from endpoints.rights import LOOKING, MAY_LOOK
 from invocations.experiments import targets
 from invocations.models import Warming, WarmSchedule
 from invocations.panels import DOING, MAY_INVOKE
@@ -29,7 +29,6 @@ from invocations.warming.running import WarmingRefused
 router = Router(tags=["endpoints"])
 
 _CREATING = gettext_noop("create endpoints")
-_LOOKING = gettext_noop("look at endpoints")
 # untranslated: OpenAPI is in English
 _MODELS = (
     "`@*` (every version that an alias points at), `*` (all ready versions), `digits:*`, "
@@ -124,7 +123,7 @@ def create(request: HttpRequest, name: str, body: WarmIn) -> Any:
 
 @operation(
     router, "GET", "/endpoints/{name}/warmings/{id}", id="warmings_get", scope=Scope.READ,
-    permission=MAY_LOOK, doing=_LOOKING, response={200: WarmingOut},
+    permission=MAY_LOOK, doing=LOOKING, response={200: WarmingOut},
 )  # fmt: skip
 def get(request: HttpRequest, name: str, id: str, query: Query[WarmingParameters]) -> Any:
     """How far a warming is; with `wait`, when it has ended."""
@@ -145,7 +144,7 @@ def stop(request: HttpRequest, name: str, id: str) -> Any:
 
 @operation(
     router, "GET", "/endpoints/{name}/warmth", id="warmth_get", scope=Scope.READ,
-    permission=MAY_LOOK, doing=_LOOKING, response={200: WarmthOut},
+    permission=MAY_LOOK, doing=LOOKING, response={200: WarmthOut},
 )  # fmt: skip
 def warmth(request: HttpRequest, name: str) -> Any:
     """What of an endpoint is kept warm, and what was warmed lately."""

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from core.permissions import actor, require_permission
+from core.ui import EXACT_TEXT
 from endpoints.models import Endpoint
 from invocations.experiments import targets
 from invocations.models import Warming
@@ -20,7 +21,6 @@ from invocations.warming import chosen, keeping, running
 from invocations.warming.running import WarmingRefused
 
 SHOWN = 10
-_TEXT = {"autocomplete": "off", "spellcheck": "false"}
 
 
 def _models_field() -> forms.CharField:
@@ -32,7 +32,7 @@ def _models_field() -> forms.CharField:
             "@* is every version that an alias points at, * all ready versions. Or digits:*, "
             "digits@live, or several with commas between."
         ),
-        widget=forms.TextInput(attrs=_TEXT),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
 
 

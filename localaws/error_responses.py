@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from .aws_errors import AwsError
-from .signature import Request, SignatureError, SignatureFault
+from .signature import S3_SERVICES, Request, SignatureError, SignatureFault
 
 HttpResponse = tuple[int, list[tuple[str, str]], bytes]
 """Status, headers, body."""
@@ -20,7 +20,6 @@ _S3_CODES = {
     SignatureFault.UNKNOWN_KEY: "InvalidAccessKeyId",
     SignatureFault.EXPIRED: "ExpiredToken",
 }
-S3_SERVICES = ("s3", "s3express", "s3-object-lambda")
 _REST_XML = ("route53", "cloudfront")
 _NAMESPACES = {
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",

@@ -27,7 +27,7 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW_SECONDS = 300
 _MAX_PRESIGNED = 604_800
 _UNSIGNED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
-_S3 = ("s3", "s3express", "s3-object-lambda")
+S3_SERVICES = ("s3", "s3express", "s3-object-lambda")
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _ONCE = {"authorization", "host", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"}
 _ONCE |= {"date", "x-amz-target"}
@@ -184,7 +184,7 @@ def verify_headers(request: Request, claim: SignatureClaim, key: Key, payload: s
     """
     _check_signed_headers(request, claim)
     for wire in _possible_encodings(request, payload):
-        auth = (_S3Auth if claim.service in _S3 else _Auth)(claim)
+        auth = (_S3Auth if claim.service in S3_SERVICES else _Auth)(claim)
         text = auth.string_to_sign(wire, auth.canonical_request(wire))
         if hmac.compare_digest(sign(text, claim, key).encode(), claim.signature.encode()):
             return
@@ -277,7 +277,7 @@ def _signing_key(secret: str, date: str, region: str, service: str) -> bytes:
 def _payload(request: Request, claim: SignatureClaim, body: bytes) -> str:
     """The signed digest of the body; raises SignatureError where the body differs."""
     declared = request.header("x-amz-content-sha256")
-    if claim.service in _S3:
+    if claim.service in S3_SERVICES:
         if declared in _UNSIGNED:
             return declared
         if claim.expires is not None and declared is None:

@@ -13,8 +13,8 @@ from endpoints import prices
 from endpoints.attention import month_so_far, running
 from endpoints.budgets import CostSoFar
 from endpoints.models import Endpoint
-from endpoints.panels import MAY_LOOK
 from endpoints.prices import Total
+from endpoints.rights import MAY_LOOK
 from invocations.panels import MAY_INVOKE
 from invocations.today import Calls, calls_today
 

@@ -18,7 +18,7 @@ from core.api.schema import Input, ListParameters, Parameters, Schema
 from core.natural import SORTING_KEY, with_sorting_key
 from models_catalog import aliases
 from models_catalog.aliases import MAY_MOVE, AliasRefused
-from models_catalog.models import Alias, AliasMove
+from models_catalog.models import REASON_LENGTH, Alias, AliasMove
 
 router = Router(tags=["aliases"])
 
@@ -61,7 +61,7 @@ class AliasMoveOut(Schema):
     reason: str
 
 
-_REASON = Field("", max_length=500, description="Why; protected aliases take one.")
+_REASON = Field("", max_length=REASON_LENGTH, description="Why; protected aliases take one.")
 
 
 class AliasIn(Input):

@@ -37,7 +37,6 @@ MOST_COPIES = 100
 PATTERN_LENGTH = 500
 PLACE = "{n}"
 State = Version.State
-_NOT_STORED = (State.REJECTED, State.DELETED)
 _PART = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _USUAL = re.compile(rf"(?P<model>.+)_v(?P<number>[0-9]+){re.escape(ENDING)}")
 
@@ -290,7 +289,7 @@ def _discard(version: Version) -> None:
 
 def _clear(version: Version) -> None:
     """After another worker took over: leave nothing where it has found that nothing is served."""
-    if Version.objects.filter(pk=version.pk).exclude(state__in=_NOT_STORED).exists():
+    if Version.objects.filter(pk=version.pk).exclude(state__in=Version.WITHOUT_BYTES).exists():
         return
     try:
         _discard(version)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.natural import natural_key
+from core.ui import EXACT_TEXT
 from models_catalog import copying, metadata, storage, stores
 from models_catalog import tags as tags_of
 from models_catalog.archives import most_bytes, too_large, valid_file_name
@@ -118,7 +119,7 @@ class DeleteVersionForm(forms.Form):
 
     typed_name = forms.CharField(
         label=_("Name of the version"),
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
     )
 
     def __init__(self, *args: Any, version: Version, **kwargs: Any) -> None:

@@ -40,6 +40,7 @@ from models_catalog.noted import Noted
 # A part of the S3 key, and so of TargetModel: what needs no escaping anywhere.
 # Browsers read it too (forms.py), and want the hyphen escaped.
 NAME_LENGTH = 63
+REASON_LENGTH = 500  # of why somebody asks for a change: of an alias, and of an endpoint
 DESCRIPTION_LENGTH = 10_000
 NAME_PATTERN = rf"[a-z0-9](?:[a-z0-9._\-]{{0,{NAME_LENGTH - 2}}}[a-z0-9])?"
 NAME_RULE = _(
@@ -905,6 +906,8 @@ class Version(Leased):
     DISCARDED = (State.RETIRED, State.DELETING, State.DELETED)
     # Its archive is in the store.
     STORED = (State.READY, State.RETIRED)
+    # Nothing of it is stored anywhere, and nothing will be.
+    WITHOUT_BYTES = (State.REJECTED, State.DELETED)
 
     class Drift(models.TextChoices):
         """How its object in the store differs from what was published (drift.py)."""
@@ -1411,7 +1414,7 @@ class AliasMove(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     by_name = models.CharField(max_length=150, blank=True, help_text="Stays when they are deleted.")
-    reason = models.CharField(max_length=500, blank=True)
+    reason = models.CharField(max_length=REASON_LENGTH, blank=True)
 
     objects = GuardedManager.from_queryset(AliasMoveQuerySet)()
 

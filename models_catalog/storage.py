@@ -42,7 +42,6 @@ LARGEST = 10
 OVER = "over-quota"  # the code of the API's problem
 _GB = 1 << 30
 # Of rejected archives nothing is kept, and of deleted ones nothing is left.
-_NOT_STORED = (Version.State.REJECTED, Version.State.DELETED)
 
 
 class OverQuota(Exception):
@@ -115,7 +114,7 @@ def _stored(*, seen: bool = False) -> VersionQuerySet:
     whole = BigIntegerField()
     original = Case(When(original_key="", then=Value(0)), default=F("size"), output_field=whole)
     with nullcontext() if seen else guarded.as_portal():
-        rows = Version.objects.exclude(state__in=_NOT_STORED)
+        rows = Version.objects.exclude(state__in=Version.WITHOUT_BYTES)
     return rows.annotate(taken=Coalesce("published_size", "size", output_field=whole) + original)
 
 

@@ -39,7 +39,6 @@ MOST = 100
 _TOLD = 20
 #: An address of the pages, and words that would be taken for other ones.
 RESERVED = {"new", "all", DEFAULT_STORE}
-_NOT_THERE = (Version.State.REJECTED, Version.State.DELETED)
 
 
 class StoreRefused(Exception):
@@ -376,7 +375,7 @@ def _some(names: Iterable[str]) -> str:
 def uses(store: Store) -> Iterator[str]:
     """What is in a store, and on it, a sentence each; nothing where it is empty."""
     held = Version.objects.filter(bucket=store.bucket, prefix=store.prefix)
-    versions = held.exclude(state__in=_NOT_THERE).count()
+    versions = held.exclude(state__in=Version.WITHOUT_BYTES).count()
     if versions:
         said = _("Versions in it that are not deleted: %(count)s.")
         yield said % {"count": versions}

@@ -443,6 +443,7 @@ def compare(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "named": named,
         "others": [f"{name}:{one}" for one in others.values_list("number", flat=True)[:MAX_FOUND]],
         "differ": differ,
+        "longest_reference": references.MAX_LENGTH,
         "found": found,
         "problem": problem,
         "parts": _compared(found, differ=differ) if found is not None else [],

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from core.ui import EXACT_TEXT
 from notices import kinds
 from notices.models import NOTE_LENGTH, URL_LENGTH, Webhook
 from notices.services import Change
@@ -38,7 +39,7 @@ class WebhookForm(forms.Form):
         label=_("Of these models alone"),
         required=False,
         max_length=10_000,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=EXACT_TEXT),
         help_text=_(
             "Names with commas between. Empty: of all models. Events of endpoints are of no model."
         ),

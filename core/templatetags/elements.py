@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from django import template
+from django.apps import apps
 from django.contrib.messages.storage.base import Message
 from django.template.base import FilterExpression, NodeList, Parser, Token
 from django.utils import dateformat, formats, timezone
@@ -21,7 +22,8 @@ from django.utils.translation import gettext as _
 
 from core.badges import Badge
 from core.glossary import GLOSSARY
-from core.tables import BoundFilter, Table
+from core.palette import MOST_SEARCHED as LONGEST_SEARCH
+from core.tables import MOST_SEARCHED, BoundFilter, Table
 from core.templatetags.portal import ago, icon
 from core.ui import Tab, undo_url
 
@@ -61,7 +63,21 @@ def _identity(context: template.Context) -> str:
 @register.simple_tag(takes_context=True)
 def table_filters(context: template.Context, table: Table) -> SafeString:
     """The form above a table: its filters, and how many rows they leave."""
-    return _render(context, "table_filters", table=table)
+    return _render(context, "table_filters", table=table, most_searched=MOST_SEARCHED)
+
+
+@register.simple_tag
+def max_length(column: str) -> int:
+    """The ``maxlength`` of a field that no form makes: that of the column, as "app.Model.field"."""
+    model, _dot, field = column.rpartition(".")
+    length: int = apps.get_model(model)._meta.get_field(field).max_length
+    return length
+
+
+@register.simple_tag
+def longest_search() -> int:
+    """The ``maxlength`` of what is searched for with Ctrl+K."""
+    return LONGEST_SEARCH
 
 
 @register.simple_tag(takes_context=True)

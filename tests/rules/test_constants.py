@@ -89,6 +89,57 @@ def test_no_constant_is_written_twice() -> None:
     )
 
 
+# What calls make a value that never changes; others make an object for each module.
+_PURE = {"re.compile", "gettext_noop", "gettext_lazy", "_", "frozenset"}
+PORTAL = set(OURS[:8])
+# The same by chance, or by the rules of two others: each may change alone. By their source.
+APART = {
+    "('GET', 'HEAD', 'OPTIONS')": "HTTP's safe methods, and those that are led to a log-in",
+    "re.compile('[0-9a-f]{32}', re.ASCII)": "an id of localaws, and an MD5",
+}
+
+
+def _expressions() -> dict[tuple[str, str], set[str]]:
+    """Room and source of each constant that is worth a name → the modules that write it.
+
+    The portal's apps are one room, as the upper ones import the lower ones. Whatever the constants
+    are called.
+    """
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for path in _modules():
+        module = str(path.relative_to(ROOT))
+        top = module.split("/")[0]
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.Assign) or not _is_constant(node.value):
+                continue
+            if any(isinstance(target, ast.Name) and target.id.isupper() for target in node.targets):
+                found["portal" if top in PORTAL else top, ast.unparse(node.value)].add(module)
+    return found
+
+
+def _is_constant(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return ast.unparse(node.func) in _PURE
+    return isinstance(node, ast.Tuple | ast.Set | ast.Dict) and len(ast.unparse(node)) > 24
+
+
+@pytest.mark.not_quick
+def test_no_constant_is_written_twice_under_two_names() -> None:
+    found = _expressions()
+    assert len(found) > 50
+    twice = {
+        source[:200]: sorted(modules)
+        for (_, source), modules in found.items()
+        if len(modules) > 1 and source not in APART
+    }
+    assert not twice, (
+        f"Written in several modules: {twice}. Let one have it, and the others import it. "
+        "Where each may change alone, name it in APART here, with what they are."
+    )
+    gone = sorted(set(APART) - {source for (_, source), several in found.items() if several})
+    assert not gone, f"Remove from APART here, as nothing writes it: {gone}"
+
+
 @pytest.mark.slow
 def test_what_is_written_in_two_parts_is_equal() -> None:
     for name, parts in EQUAL.items():
@@ -106,6 +157,10 @@ def test_templates_and_scripts_take_rules_and_limits_from_python() -> None:
         text = path.read_text(encoding="utf-8")
         assert not re.search(r'\bpattern="(?!\{\{)', text), (
             f"{path.relative_to(ROOT)} writes a pattern. Put it into the form's widget attrs."
+        )
+        assert not re.search(r'\b(?:max|min)length="\d', text), (
+            f"{path.relative_to(ROOT)} writes a length. Take it from the form's field, from a "
+            "column ({% max_length 'app.Model.field' %}), or have the view hand over a constant."
         )
     for path in sorted((ROOT / "static" / "js").glob("*.js")):
         limits = re.findall(r"\d[\d_]{6,}|\d+ \* 1024 \* 1024|\d+ << 20", path.read_text())
