@@ -345,7 +345,7 @@ def welcome(request: HttpRequest, secret: str) -> HttpResponse:
         form = SetPasswordForm(user, request.POST if request.method == "POST" else None)
         if form.is_valid():
             user = links.use(secret=secret, password=form.cleaned_data["new_password1"])
-            # Who has the link could log in with the password all the same.
+            # Anybody who has the link could log in with the password anyway.
             login(request, user, backend="accounts.backends.PortalBackend")
             messages.success(request, _("Your password is set, and you are logged in."))
             return redirect("home")

@@ -27,7 +27,7 @@ from activity.services import record
 from core import clock
 from core.sentences import phrase
 
-# So long a token that ended is still told from one that never was.
+# For this long a token that ended is still told from one that never was.
 KEEP_ENDED_TOKENS = timedelta(days=30)
 _FIELDS = ("first_name", "last_name", "email")
 # What people call the fields, and the words of an event for all that were changed at once.

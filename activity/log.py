@@ -215,7 +215,7 @@ def _people(request: HttpRequest, reader: User | AnonymousUser) -> list[tuple[st
 def _by_person(events: EventQuerySet, value: str) -> EventQuerySet:
     if value == PORTAL:
         return events.filter(actor_name="")
-    # Who was renamed did also what stands under the name of that time.
+    # Events of somebody who was renamed also stand under the earlier name.
     renamed = User.objects.filter(username=value).values("pk")
     return events.filter(Q(actor_name=value) | Q(actor__in=renamed))
 

@@ -149,7 +149,7 @@ def main() -> None:
         rounds = [(bench.bare(), bench.experiment()) for _round in range(options.rounds)]
         _report("calls a second", [one[0] for one in rounds], [one[1] for one in rounds], "1/s")
         if options.beside:
-            # So long that what it takes to start either of them is a small part.
+            # Long enough that the start of either is a small part of it.
             bench.calls *= 5
             rounds = [
                 (bench.call_ms(bench.bare), bench.call_ms(bench.experiment))

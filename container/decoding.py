@@ -61,8 +61,8 @@ _SHARE_NEEDED = 0.9
 """The share of a JPEG's pixels that must be there where its end is missing."""
 _REDUCED_PIXELS = 10_000_000
 _ZEROS, _MANY_ZEROS = 256, 4096
-"""So many zeros at the end of a JPEG are room that a download did not fill: the first where they
-cannot be data, the second where they could be an area of one colour."""
+"""From this many zeros on, the end of a JPEG is room that a download did not fill: the first where
+they cannot be data, the second where they could be an area of one colour."""
 _BAND_PIXELS = 1_000_000
 
 _READERS = {

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from core.panels import Viewer
 
 SHOWN = 5
-"""So many items of a group are shown; its summary has the number of all."""
+"""At most this many items of a group are shown; its summary has the number of all."""
 
 
 @dataclass(frozen=True)

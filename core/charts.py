@@ -36,7 +36,7 @@ _MOST_SERIES = 4
 _INTERVALS = 4  # of the vertical axis, about
 _POINTS_MARKED = 7  # of a line, about: more would hide it
 _MOST_TICKS = 6
-#: So many letters stand below a chart of 280 px, with room between the labels.
+#: At most this many letters stand below a chart of 280 px, with room between the labels.
 _NARROW_LETTERS = 30
 # The points of a line, about (0, 0): circle, square, triangle, diamond.
 _SHAPES = (

@@ -44,8 +44,8 @@ GLOSSARY: dict[str, Term] = {
         _("Alias"),
         _("A name on a model, such as “production”, that points at one version and can be moved."),
         _(
-            "The alias “live” is there once somebody made a version live. Who calls a model by an "
-            "alias gets the version that it points at in that moment."
+            "The alias “live” is there once somebody made a version live. A call by an alias goes "
+            "to the version that it points at in that moment."
         ),
     ),
     "archive": Term(

@@ -29,7 +29,7 @@ from core import heartbeat
 
 log = logging.getLogger(__name__)
 
-#: So many calls may follow each other at once, times the rate of a second.
+#: At most this many calls may follow each other at once, times the rate of a second.
 BURST_S = 4
 #: How long an answer of Redis may take, and how long it is not asked after it gave none.
 PATIENCE_S = 0.1

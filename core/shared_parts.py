@@ -25,7 +25,7 @@ TOKEN = f"token-of-the-reader-{secrets.token_hex(16)}"
 KEEP_S = 0.5
 #: So often a page asks while nothing is under way: for what others do, and for what AWS tells.
 AT_REST_S = 20
-#: So many get one of their own within that time, each.
+#: At most this many get one of their own within that time, each.
 FEW = 3
 _MOST = 256
 

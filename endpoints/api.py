@@ -876,8 +876,7 @@ def set_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
 
     Outside of them it is paused: it is in SageMaker no more, and is made again under its name when
     they begin. The portal tells of it an hour before, and of the first pause by other hours a day
-    before. Who may tear down no endpoint may give them
-    to their own alone.
+    before. Without the permission to tear endpoints down, you may give them only to your own.
     """
     _act(request, name, pausing.set_hours, hours=body.hours, zone=body.zone)
     return _tagged(request, _endpoint(name))
@@ -903,8 +902,8 @@ def preview_hours(request: HttpRequest, name: str, body: HoursIn) -> Any:
 def pause(request: HttpRequest, name: str) -> Any:
     """Pause an endpoint now: its instances stop, its configuration and its model stay.
 
-    `state` is `paused` when it is; `resumes_at` says until when. Who may tear down no endpoint may
-    pause their own alone.
+    `state` is `paused` when it is; `resumes_at` says until when. Without the permission to
+    tear endpoints down, you may pause only your own.
     """
     _act(request, name, pausing.pause_now)
     return Status(202, _tagged(request, _endpoint(name)))
@@ -1019,7 +1018,8 @@ def expire(request: HttpRequest, name: str, body: ExpiryIn) -> Any:
     """Give an endpoint an end date, another one, or none.
 
     At the end date, to the minute, its teardown is requested. The portal tells of it a day and an
-    hour before. Who may tear down no endpoint may let only their own end earlier.
+    hour before. Without the permission to tear endpoints down, you may only let your own end
+    earlier.
     """
     _act(request, name, expiry.set_end, expires_at=body.expires_at)
     return _tagged(request, _endpoint(name))
@@ -1045,7 +1045,8 @@ def set_idle(request: HttpRequest, name: str, body: IdleIn) -> Any:
 
     Calls are those of anybody: of the portal's pages and its API, and those that SageMaker's
     metrics tell of. The portal tells of it a day before, where the hours are more than a day, and
-    an hour before. Who may tear down no endpoint may give fewer hours to their own alone.
+    an hour before. Without the permission to tear endpoints down, you may give fewer hours only
+    to your own.
     """
     _act(request, name, idling.set_idle_hours, idle_hours=body.idle_hours)
     return _tagged(request, _endpoint(name))

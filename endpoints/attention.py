@@ -14,7 +14,7 @@ from endpoints.budgets import TOLD_AT, BudgetSoFar, CostSoFar, so_far
 from endpoints.end_dates import MAY_POSTPONE
 from endpoints.models import Endpoint, MonthSoFar, Orphan, Resource
 
-# So many are loaded: more than anybody runs, so that one query serves the list of what runs too.
+# At most this many are loaded: more than anybody runs, so one query serves the list of what runs.
 MOST = 200
 
 

@@ -14,9 +14,9 @@ from endpoints import orphans
 from endpoints.models import Orphan, OrphanLook, Resource
 from endpoints.prices import Total
 
-#: So many are in the list; the page *Orphans* has all.
+#: At most this many are in the list; the page *Orphans* has all.
 SHOWN = 20
-#: So many are loaded to find the dearest, and for what all cost together.
+#: At most this many are loaded to find the dearest, and for what all cost together.
 MOST = 1000
 
 

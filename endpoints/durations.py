@@ -56,10 +56,10 @@ _FAILS: Final[Mapping[str, Work]] = {
 }
 #: Of so many endpoints, the newest, it is known how long it usually takes; by so many times.
 _ENDPOINTS, _TIMES = 30, 20
-#: So many times of its own tell more than those of others.
+#: From this many on, its own times say more than those of others.
 _OWN = 3
 _MINUTE = 60
-#: So many events are looked at.
+#: At most this many events are looked at.
 _EVENTS = 2000
 
 

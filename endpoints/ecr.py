@@ -16,7 +16,7 @@ _ADDRESS = re.compile(
     re.ASCII,
 )
 _MISSING = ("RepositoryNotFoundException", "ImageNotFoundException")
-#: So many images of a repository are listed, those pushed last.
+#: At most this many images of a repository are listed, those pushed last.
 MOST_LISTED = 50
 _MOST_ASKED = 1000
 

@@ -21,7 +21,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 def most_days_for(actor: User | None) -> int:
-    """So many days from now ``actor`` may have an endpoint end at the latest; 0: no limit."""
+    """The most days from now after which ``actor`` may have an endpoint end; 0: no limit."""
     if actor is None:
         return 0
     is_admin = actor.has_perm(MAY_TEAR_DOWN)

@@ -43,7 +43,7 @@ LATE = timedelta(minutes=5)
 METRICS_LAG = timedelta(minutes=5)
 #: How often the metrics are asked of one that was told of, or whose metrics could not be read.
 ASKED_EVERY = timedelta(minutes=5)
-#: So many are asked for in one sweep, each of which may take seconds; the rest in the next ones.
+#: At most this many are asked for in one sweep, as each may take seconds; the rest in the next.
 MOST_ASKED = 10
 Require = Callable[[Endpoint], None]
 

@@ -1611,7 +1611,7 @@ class InstanceRunQuerySet(models.QuerySet["InstanceRun"]):
 
 
 class InstanceRun(models.Model):
-    """So many instances of one type ran for a variant of an endpoint, from a time to a time.
+    """How many instances of one type ran for a variant of an endpoint, from a time to a time.
 
     A row is written when a change is seen (instance_runs.py), and is never deleted: an endpoint
     that was torn down keeps what it ran.

@@ -23,9 +23,9 @@ from endpoints.tabs import list_tabs
 _may_look = require_permission(MAY_LOOK, LOOKING)
 _may_decide = require_permission(end_dates.MAY_TEAR_DOWN, "adopt or delete what no endpoint owns")
 
-#: So many are deleted at once: all that can be ticked on a page.
+#: At most this many are deleted at once: all that can be ticked on a page.
 MOST_AT_ONCE = PER_PAGE
-#: So many are adopted at once: AWS is asked three times for each while the page is waited for.
+#: At most this many are adopted at once: each takes three calls of AWS, and the page waits.
 MOST_ADOPTED = 20
 _OTHERS = "others"
 

@@ -49,7 +49,7 @@ SHOWN_FOR = timedelta(days=1)
 #: A list may show for so long what was deleted.
 LAG = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(minutes=30)
-#: So many are named in one event.
+#: At most this many are named in one event.
 NAMED = 5
 LOOK = "endpoints.tasks.look_for_orphans"
 STEP = "endpoints.tasks.advance_orphan"

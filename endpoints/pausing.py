@@ -58,9 +58,9 @@ def set_hours(
     """Give an endpoint working hours, as "mon-fri 08:00-19:00" in a zone, or with "" none.
 
     ``require`` is called with the locked row before anything is changed, and may raise. Idempotent.
-    Who may tear down no endpoint may give them to their own alone, and remove any; else
-    ChangeNotAllowed. Raises ValidationError, with nothing changed: by field, or with the code
-    CONFLICT where it is torn down, or is being torn down.
+    Without the permission to tear endpoints down, ``actor`` may give them only to their own, and
+    remove any; else ChangeNotAllowed. Raises ValidationError, with nothing changed: by field, or
+    with the code CONFLICT where it is torn down, or is being torn down.
     """
     row = services.locked(endpoint, require)
     given = _parsed(hours, zone) if hours else None

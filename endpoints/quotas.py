@@ -59,7 +59,7 @@ class _QuotaAnswer:
     error: errors.AwsError | None = None
 
 
-#: Who creates or changes an endpoint waits so long for an answer, and then goes on without it.
+#: A creation or a change waits this long for an answer, and then goes on without it.
 WAITS_S = 4.0
 _answers: Remembered[str, _QuotaAnswer] = Remembered(keep_s=300, for_all=True)
 _under_way: dict[str, "Future[_QuotaAnswer]"] = {}

@@ -10,7 +10,7 @@ from endpoints.models import Endpoint
 from models_catalog.models import Store, Version
 from models_catalog.retiring import Use
 
-#: So many endpoints are named.
+#: At most this many endpoints are named.
 _NAMED = 20
 
 

@@ -64,7 +64,7 @@ from models_catalog.models import Store
 MAY_CHANGE_IMAGE = "endpoints.change_image"
 ADVANCE = "endpoints.tasks.advance"
 LOOK_AT_SETTLED = "endpoints.tasks.look_at_settled"
-# Who opens a page sees what AWS said at most so long ago, or is told that it is being asked.
+# A page shows what AWS said at most this long ago, or says that AWS is being asked.
 STALE = timedelta(seconds=10)
 # What users say of a new endpoint; the rest is preset.
 _ASKED = ("name", "instance_type", "instance_count")

@@ -152,7 +152,7 @@ class Spending:
 
 @dataclass(frozen=True)
 class _Piece:
-    """So many instances of a type from a time to a time; ``expected``: not yet."""
+    """A number of instances of a type from a time to a time; ``expected``: not yet."""
 
     endpoint: int
     instance_type: str

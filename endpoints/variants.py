@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 #: The name of the only variant of an endpoint, where nobody gave it another one.
 ALONE = "AllTraffic"
-#: So many an endpoint may have: what its pages show and change.
+#: At most this many an endpoint may have: what its pages show and change.
 MOST_VARIANTS = 2
 HIGHEST_WEIGHT = 1000
 #: SageMaker keeps 32 bits of a weight: these places survive, so that what it says can be compared.
@@ -25,7 +25,7 @@ _TYPES_LENGTH = 40
 
 @dataclass(frozen=True)
 class ProductionVariant:
-    """So many instances of a type, which get a share of the calls: its weight among all weights.
+    """A number of instances of a type, and their share of the calls: its weight among all weights.
 
     An empty type where SageMaker does not say.
     """

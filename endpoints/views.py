@@ -69,7 +69,7 @@ _may_look = require_permission(MAY_LOOK, LOOKING)
 _may_create = require_permission("endpoints.add_endpoint", "create endpoints")
 _may_tear_down = require_permission(end_dates.MAY_TEAR_DOWN, "tear endpoints down")
 
-# So many times a page asks, one second apart, what came of the look that its opening queued.
+# A page asks at most this many times, a second apart, for the result of the look that it queued.
 LOOKS_AWAITED = 10
 LATEST_EVENTS = 5
 # A parameter of what is asked while nothing is under way.
@@ -1053,7 +1053,7 @@ def undo_teardown(request: HttpRequest, pk: int) -> HttpResponse:
     return _act(request, pk, services.undo_teardown, said)
 
 
-#: So many are torn down at once: all that can be ticked on a page.
+#: At most this many are torn down at once: all that can be ticked on a page.
 MOST_AT_ONCE = PER_PAGE
 
 

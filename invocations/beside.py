@@ -19,7 +19,7 @@ from invocations.payload import Payload
 from models_catalog.models import Version
 
 MOST = 6
-"""So many versions are called with one picture."""
+"""At most this many versions are called with one picture."""
 
 
 @dataclass(frozen=True)

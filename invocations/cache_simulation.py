@@ -144,6 +144,6 @@ def simulate(
 def drawn(
     models: Sequence[Model], weights: Sequence[float], *, calls: int, seed: int
 ) -> list[Model]:
-    """So many calls of models, each in proportion to its weight; the same seed, the same calls."""
+    """Calls of models, drawn in proportion to their weights; equal seeds give equal calls."""
     chance = random.Random(seed)  # noqa: S311 - it is to be repeatable, and keeps no secret
     return chance.choices(models, weights, k=calls)

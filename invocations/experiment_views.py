@@ -38,7 +38,7 @@ from invocations.models import EXPERIMENT_NAME_LENGTH, Experiment
 from invocations.pictures import ACCEPT, MAX_FILE_BYTES, NotAPicture, too_large
 from invocations.views import may_invoke
 
-#: So many others the page offers to compare with; further ones are named.
+#: At most this many others the page offers to compare with; further ones are named.
 OTHERS = 20
 
 

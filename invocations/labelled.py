@@ -3,8 +3,8 @@
 Bytes up to 64 KB lie in the row, larger ones in S3 below ``TEST_SETS_PREFIX``, outside the stores
 that endpoints serve. An object is written before its row, so a row that is there has its picture;
 what a crash in between leaves is an object that nothing names, which is deleted after a day
-(invocations/pictures_kept.py). Who takes a picture out is told where S3 keeps it: its object is
-deleted before its row. An undo deletes the row first, as somebody may have flagged it again.
+(invocations/pictures_kept.py). Taking a picture out deletes its object before its row, so that a
+refusal by S3 is told. An undo deletes the row first, as somebody may have flagged it again.
 """
 
 import io
@@ -54,7 +54,7 @@ _SUFFIX = {
 MAY_EMPTY = "invocations.empty_test_set"
 _UNDO = "invocations.labelled.undo"
 UNDO_FOR = timedelta(days=1)
-"""So long the Undo of a flag counts: a page with its button may be left open."""
+"""For this long the Undo of a flag counts: a page with its button may be left open."""
 
 
 class FlagRefused(Exception):

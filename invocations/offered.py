@@ -14,7 +14,7 @@ from core.natural import by_name, natural_key
 from core.templatetags.elements import cut_at
 from models_catalog.models import Alias, Version
 
-#: So many versions are listed at once, and half as many aliases.
+#: At most this many versions are listed at once, and half as many aliases.
 MOST = 100
 _MOST_TICKED = 8
 _MOST_OF_NOTE = 40

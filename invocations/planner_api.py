@@ -56,7 +56,7 @@ class PlannedModelOut(Schema):
 
 
 class PlannedChoiceOut(InstanceChoiceOut):
-    """So many instances of a type, and what the calls would meet there."""
+    """A number of instances of a type, and what the calls would meet there."""
 
     cold_per_hour: float = Field(description="Calls an hour that would wait for their model.")
     too_large: bool = Field(description="A model does not fit into memory even alone.")

@@ -24,7 +24,7 @@ from invocations.payload import Payload
 from invocations.pictures import file_name
 from invocations.views import Chosen, chosen_context, may_invoke, portal_url, tabs, targets_of
 
-#: So much of an answer is shown: of a text, and of other bytes.
+#: At most this much of an answer is shown: of a text, and of other bytes.
 MOST_SHOWN, MOST_BYTES_SHOWN = 65_536, 1_024
 _MOST_TYPED = 1_000_000
 # They say something of the connection, and nothing of the answer.

@@ -42,9 +42,9 @@ from models_catalog.models import RegisteredModel, Version
 log = logging.getLogger(__name__)
 
 MOST_PICTURES = 200
-"""So many pictures are sent: those of the test set first, of them the newest."""
+"""At most this many pictures are sent: those of the test set first, of them the newest."""
 MOST_RUNNING = 3
-"""So many comparisons of one person go on at a time."""
+"""At most this many comparisons of one person go on at a time."""
 LEASE = timedelta(seconds=60)
 MOST_ATTEMPTS = 5
 """After so many at one picture it is given up, and the next one is sent."""

@@ -24,7 +24,7 @@ router = Router(tags=["endpoints"])
 
 
 class InstanceChoiceOut(Schema):
-    """So many instances of a type, and what the calls would meet there."""
+    """A number of instances of a type, and what the calls would meet there."""
 
     instance_type: str
     instance_count: int

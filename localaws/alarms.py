@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 MINUTE = 60
 MORE_PERIODS = 2
-"""So many periods before the evaluated ones are looked at where data are missing: CloudWatch's
+"""Where data are missing, this many periods before the evaluated ones are read: CloudWatch's
 "evaluation range", which is 5 for 3 in its example (User Guide, "How CloudWatch alarms treat
 missing data")."""
 _COMPARED: dict[str, tuple[Callable[[float, float], bool], str]] = {

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 _LOOK_S = 0.1
 """Seconds between two looks at the clock and the alarms of a deployment."""
 _ROLLING_BACK_S = 1.0
-"""So long an update is shown as RollingBack after it failed."""
+"""For this long an update is shown as RollingBack after it failed."""
 _MAX_FAILURE_REASON = 1024  # BC: FailureReason
 
 

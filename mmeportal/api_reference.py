@@ -144,7 +144,7 @@ class _DocumentReader:
         self.schemas: dict[str, dict[str, Any]] = self.document["components"]["schemas"]
         self.titles = {one["name"]: one["description"] for one in self.document.get("tags", ())}
         self.commands: dict[str, dict[str, Any]] = json.loads(COMMANDS.read_text(encoding="utf-8"))
-        # Who reads Korean types English, too.
+        # Korean readers type English, too.
         self.english = {
             said["operationId"]: said
             for methods in json.loads(api.document("en"))["paths"].values()

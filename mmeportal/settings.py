@@ -418,7 +418,7 @@ ADMIN_ENDPOINT_DAYS = env_int("ADMIN_ENDPOINT_DAYS", 0, most=3650)
 ADMIN_DEFAULT_ENDPOINT_DAYS = env_int("ADMIN_DEFAULT_ENDPOINT_DAYS", 0, most=3650)
 ADMIN_IDLE_HOURS = env_int("ADMIN_IDLE_HOURS", 0, most=8760)
 ADMIN_DEFAULT_IDLE_HOURS = env_int("ADMIN_DEFAULT_IDLE_HOURS", 0, most=8760)
-# So long a teardown that somebody asked for can be undone: as long as the message with its button.
+# For this long a teardown can be undone: as long as the message with its button is shown.
 TEARDOWN_UNDO_S = env_int("TEARDOWN_UNDO_S", 10, most=300)
 
 # --- invocations ---------------------------------------------------------------------
@@ -441,7 +441,7 @@ VIEWERS_SEE_ALL_CALLS = env_bool("VIEWERS_SEE_ALL_CALLS", default=True)
 EXPERIMENTS_AT_ONCE = env_int("EXPERIMENTS_AT_ONCE", 2, least=1)
 EXPERIMENT_CALLS = env_int("EXPERIMENT_CALLS", 10_000, least=1, most=10_000)
 EXPERIMENT_CALLS_VIEWER = env_int("EXPERIMENT_CALLS_VIEWER", 1000, least=1, most=10_000)
-# So many pictures of their own somebody may give one.
+# At most this many pictures may be given to one.
 EXPERIMENT_PICTURES = env_int("EXPERIMENT_PICTURES", 100, least=1, most=200)
 EXPERIMENT_CALLERS = env_int("EXPERIMENT_CALLERS", 32, least=1, most=32)
 EXPERIMENT_CALLERS_VIEWER = env_int("EXPERIMENT_CALLERS_VIEWER", 8, least=1, most=32)

@@ -18,7 +18,7 @@ from endpoints.rights import MAY_LOOK
 from invocations.panels import MAY_INVOKE
 from invocations.today import Calls, calls_today
 
-#: So many ends are told, the soonest first.
+#: At most this many ends are told, the soonest first.
 MOST_ENDS = 20
 
 

@@ -5,8 +5,8 @@ move marks the mirror's row as due; a job then reads the object and replaces it 
 else. Each row is due again a day later, so whatever happens to an object is repaired.
 
 A worker that was stopped and goes on writes nothing old: it renews its lease after it has read the
-object, and S3 replaces only what was read (If-Match). Who took over has either taken the lease
-before that, or has changed the object after it.
+object, and S3 replaces only what was read (If-Match). The worker that took over has either taken
+the lease before that, or has changed the object after it.
 """
 
 import json

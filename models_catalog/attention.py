@@ -24,7 +24,7 @@ from models_catalog.models import StrayObject, Version, VersionQuerySet
 MAY_LOOK = "models_catalog.view_model"
 MAY_DISMISS = "models_catalog.add_version"
 DISMISSED, RESTORED = "version.dismissed", "version.restored"
-# So many are counted; nobody reads on after them.
+# At most this many are counted; nobody reads on after them.
 COUNTED = 100
 #: Somebody may want an object in the store that is no model: it is told so long.
 STRAYS_SHOWN = timedelta(days=7)

@@ -19,7 +19,7 @@ _MEGABYTE = 1 << 20
 CALLED_DAYS = 30
 """Of so many days are the calls that are compared."""
 MOST_CALLS = 10_000
-"""So many calls of a version are looked at, the latest; more would take too long for a page."""
+"""At most this many calls of a version are read, the latest; more would make the page slow."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ LEASE = timedelta(seconds=60)
 #: When nobody works, by the portal's clock.
 HOUR = 3
 AGAIN = timedelta(minutes=30)
-#: So many events tell of single objects; more are counted.
+#: At most this many events tell of single objects; more are counted.
 TOLD = 20
 _COLUMNS = ("bucket", "key", "number", "etag", "drift", "state", "size", "sha256",
             "published_sha256", "published_size", "model__name")  # fmt: skip

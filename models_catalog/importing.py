@@ -37,7 +37,7 @@ from models_catalog.models import (
 from models_catalog.refusals import CatalogRefused, version_of
 
 MAY_IMPORT = "models_catalog.add_version"
-#: So many are shown, and so many are imported at once.
+#: At most this many are shown, and so many are imported at once.
 MOST = 500
 NOT_CANONICAL = "rejected.not_canonical"
 State = Version.State

@@ -154,7 +154,7 @@ def overview(*, user: User) -> Overview:
     """What takes up the store, as ``user`` sees it."""
     models = list(_by_model())
     people = _people()
-    # Who is not among them has nothing, and no quota of their own.
+    # Anybody who is not among them has nothing, and no quota of their own.
     nothing = Usage(0, _bytes(settings.USER_QUOTA_GB))
     mine = (one.usage for one in people if one.name == user.get_username())
     return Overview(

@@ -53,8 +53,8 @@ log = logging.getLogger(__name__)
 KEPT = timedelta(days=1)
 #: A process that adds to an upload and dies keeps others out for so long.
 LEASE = timedelta(seconds=15)
-#: So much is written at once, over two connections where each half is large enough for a part. The
-#: web server hands on up to 24 MiB (mmeportal/server/guard.py), and a little more.
+#: At most this much is written at once, over two connections where each half is large enough for a
+#: part. The web server hands on up to 24 MiB (mmeportal/server/guard.py), and a little more.
 STRETCH_BYTES = 25 << 20
 MOST_STRETCHES, MOST_UNFINISHED = 20_000, 200
 #: A larger one is made a version by a worker, and the last request waits for it so long.
@@ -496,7 +496,7 @@ class _Joined:
         return key
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes, fewer at the end alone: S3 takes no small part before the last."""
+        """``size`` bytes, fewer only at the end: S3 takes no small part before the last."""
         pieces: list[memoryview] = []
         length = 0
         while size < 0 or length < size:

@@ -82,7 +82,7 @@ def model_list(request: HttpRequest) -> HttpResponse:
     key = request.GET.get("meta", "")
     shown = key if key in keys else ""
     best = [Column("best", shown, sort="best_value", numeric=True)] if shown else []
-    # Who sorts upwards looks for the smallest: of each model its smallest counts, then.
+    # An ascending order looks for the smallest: of each model its smallest counts, then.
     least = request.GET.get("sort") == "best"
 
     def prepared(models: Any, fields: Sequence[str]) -> Any:

@@ -109,7 +109,7 @@ def _portal_settings(layout: Layout) -> dict[str, str]:
             "PACK_ZOO_COMMAND": shlex.join([_CONTAINER_PYTHON, str(ROOT / "demo" / "zoo.py")]),
             "SAMPLES_DIR": str(layout.local_dir / "demo" / "samples"),
             "DEMO_ARCHIVE": str(layout.local_dir / "demo" / "digits_v2.tar.gz"),
-            # Who tries webhooks has the receiver on the same machine.
+            # To try webhooks, one runs the receiver on the same machine.
             "PORTAL_URL": f"http://{HOST}:{layout.port}",
             "WEBHOOK_ALLOW_HTTP": os.environ.get("WEBHOOK_ALLOW_HTTP", "1"),
             "WEBHOOK_PRIVATE_NETWORKS": os.environ.get(

@@ -155,7 +155,7 @@ def test_a_socket_or_folder_that_will_not_do_is_told_in_a_sentence(
 
 
 def test_a_folder_that_others_may_enter_holds_no_socket(tmp_path: Path) -> None:
-    """Who may enter it may give the server orders."""
+    """Whoever may enter it can control the server."""
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o755)

@@ -217,7 +217,7 @@ def toasts(context: template.Context, messages: Sequence[Message] | None) -> Saf
 
 @register.filter
 def cut_at(value: str, length: int) -> str:
-    """So many characters of a text, the last an ellipsis; truncatechars takes long in lists."""
+    """The first characters of a text, the last an ellipsis; truncatechars is slow in long lists."""
     text = str(value)
     return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
 

@@ -99,7 +99,7 @@ def test_clients_without_credentials_are_not_kept(
 
 
 def test_a_number_of_clients_is_kept_of_what_people_type() -> None:
-    """Who types regions and keys of KMS would fill the memory of the process for good."""
+    """Somebody who tries regions and keys of KMS must not fill the memory of the process."""
     kept: dict[str, Any] = {
         name: one
         for name, one in vars(aws).items()

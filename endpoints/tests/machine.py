@@ -633,7 +633,7 @@ class Machine(RuleBasedStateMachine):
             if wish is not None and row is not None:
                 self._fulfil(row, wish)
 
-        # Who works on endpoints has another lease, and may change them meanwhile.
+        # The work on endpoints has another lease, and may change them meanwhile.
         self._watch_alarms(StepPlan(fault, at, act, late=True))
         for _ in range(rounds - 1):
             self._watch_alarms(StepPlan())

@@ -14,7 +14,7 @@ Model = TypeVar("Model", bound=Hashable)
 
 @dataclass(frozen=True)
 class InstanceChoice:
-    """So many instances of a type. ``cost`` None: the price is not known.
+    """A number of instances of a type. ``cost`` None: the price is not known.
 
     ``cold_share``: of the calls, those whose model had been unloaded for others. ``held``: models
     in memory at the end, of all instances; ``too_large``: calls whose model fits on none.

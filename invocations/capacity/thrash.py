@@ -33,7 +33,7 @@ SPARED_SHARE = 0.01
 MOST_LESS = 8
 """Calling more models than these less is no advice."""
 MOST_MORE = 3
-"""So many more instances of the type that runs are looked at."""
+"""At most this many more instances of the type that runs are looked at."""
 _KEEP_S = 20.0
 
 

@@ -15,7 +15,7 @@ WIDTH = 300
 """Of the line on which marks say when a target was loaded, in its own units."""
 MOST_BARS = 18
 MOST_LABELS = 5
-"""So many labels of each target are shown, the most frequent ones."""
+"""At most this many labels of each target are shown, the most frequent ones."""
 
 
 def latency_chart(result: dict[str, Any]) -> charts.Chart:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 Stored = TypeVar("Stored")
 
 MOST_PICTURES = 100
-"""So many pictures of the test set of each model, or of those kept, are sent: the newest."""
+"""At most this many pictures of each model's test set, or of those kept, are sent: the newest."""
 _MOST_BYTES = 100_000_000
 # Of the pictures of one kind that are held in memory; further ones are not sent.
 _THROTTLED_TRIES = 4

@@ -34,7 +34,7 @@ MOST_RATE = 1000.0
 MOST_HOURS = 12
 """For so long the calls of one experiment may be planned, by their rate."""
 MOST_OPEN = 3
-"""So many experiments of one person wait or run at a time."""
+"""At most this many experiments of one person wait or run at a time."""
 MAY_RUN_LARGE = "invocations.run_large_experiment"
 _TASK = "invocations.tasks.experiment"
 # Beside what the model itself takes; a warm call's own share of the network.

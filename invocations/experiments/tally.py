@@ -14,7 +14,7 @@ from hdrh.histogram import HdrHistogram
 
 PERCENTILES = (50, 90, 99)
 MOST_LABELS = 200
-"""So many labels are counted by target; further ones together as OTHER."""
+"""At most this many labels are counted by target; further ones together as OTHER."""
 OTHER = "…"
 MOST_LOADS = 200
 """Of so many cold calls of a target it is kept when they were."""

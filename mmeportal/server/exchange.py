@@ -21,7 +21,7 @@ from typing import Any
 
 from waitress import wasyncore
 
-# So much of a request tells what it is for: a name of an endpoint has 63 characters at most.
+# The first bytes of a request that say what it is for: an endpoint's name has 63 at most.
 _OPENING = 160
 _CALL = re.compile(rb"POST /api/v1/endpoints/[^/? ]{1,63}/invocations[? ]")
 # What a program asks beside its calls stays with them, so that it finds what it has just called;

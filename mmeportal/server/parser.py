@@ -22,7 +22,7 @@ _MAX_CHUNK_LINE = 4096
 _MAX_TRAILER = 16 << 10
 #: The framing of a chunked body may have as many bytes as its content, and this many more.
 _SPARE_FRAMING = 64 << 10
-#: So much of an approved body is read at a time.
+#: At most this much of an approved body is read at a time.
 _BODY_READ_BYTES = 256 << 10
 _FOLDED = re.compile(rb"\r\n[ \t]")
 _TRANSFER_ENCODING = re.compile(rb"\r\ntransfer-encoding:[ \t]*([^\r\n]*)", re.IGNORECASE)

@@ -83,7 +83,7 @@ def uploading(tmp_path_factory: pytest.TempPathFactory, s3_address: str) -> Iter
 
 
 def some(size: int) -> bytes:
-    """So many bytes, of which no two stretches are the same."""
+    """Bytes of which no two stretches are the same."""
     return hashlib.shake_128(b"some").digest(size)
 
 

@@ -40,6 +40,14 @@ AVOIDED_ON_PAGES = {
     r"amiss": "what does not work",
     r"tells? of (each|it|them)": "shows, says",
 }
+# Sentences that say first what belongs to their end, in comments and docstrings of the code.
+INVERTED = {
+    r"So many (?!``)": "At most this many …",
+    r"So much ": "At most this much …",
+    r"So long ": "For this long …",
+    r"Who \w+ \w+[^.?]*? (?:can|may|gets|has|sees|waits)\b": "Somebody who …, or name them",
+}
+_BEGINS = r'(?:^\s*(?:[rf]?"""|#:? )|[.] )'
 _KINDS = {".py", ".html", ".js", ".css", ".md", ".sh", ".toml", ".yml"}
 # Where the words are named, and where releases say what they were called.
 _EXCEPT = {"tests/rules/test_words.py", "CHANGELOG.md"}
@@ -71,6 +79,20 @@ def test_the_word_is_not_used(word: str) -> None:
         if _PATTERNS[word].search(line)
     ]
     assert not found, f"Say instead: {AVOIDED[word]}.\n" + "\n".join(found)
+
+
+@pytest.mark.not_quick
+@pytest.mark.parametrize("words", INVERTED)
+def test_no_comment_begins_with_what_belongs_to_the_end(words: str) -> None:
+    pattern = re.compile(_BEGINS + words)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
+        for path in texts()
+        if path.suffix == ".py" and not {"tests", "migrations"} & set(path.parts)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert not found, f"Begin with: {INVERTED[words]}\n" + "\n".join(found)
 
 
 def _for_users() -> list[tuple[str, str]]:

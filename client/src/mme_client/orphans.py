@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: Seconds that one request waits; the portal's own most.
 WAIT_S = 30
-#: So many such requests wait for a look at the account.
+#: At most this many such requests wait for a look at the account.
 LOOKS = 2
 
 

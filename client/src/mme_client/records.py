@@ -1078,7 +1078,7 @@ class Warmth(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceChoice(Record):
-    """So many instances of a type, and which share of calls would wait for a model there."""
+    """A number of instances of a type, and which share of calls would wait for a model there."""
 
     instance_type: str
     instance_count: int
