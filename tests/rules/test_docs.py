@@ -290,3 +290,23 @@ def test_each_link_of_a_page_leads_somewhere(page: Path) -> None:
         if not file.exists() or (anchor and anchor not in _anchors(file)):
             gone.append(target)
     assert not gone, f"These links lead nowhere; mend the page: {gone}"
+
+
+def test_the_map_is_two_screens_long() -> None:
+    lines = len((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").splitlines())
+    assert lines <= 120, (
+        f"ARCHITECTURE.md has {lines} lines. It is read first, and whole: move what builds on its "
+        "three journeys to docs/development.md, Other journeys."
+    )
+
+
+def test_a_recipe_has_ten_lines_at_most() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    recipes = text.partition("## Recipes\n")[2].partition("\n## ")[0].split("\n### ")[1:]
+    assert len(recipes) >= 8
+    long = {
+        one.splitlines()[0]: lines
+        for one in recipes
+        if (lines := len([line for line in one.splitlines()[1:] if line.strip()])) > 10
+    }
+    assert not long, f"Shorten these recipes of CONTRIBUTING.md to ten lines: {long}"
