@@ -97,7 +97,7 @@ def create_endpoint(
     call (idling.py); None: what is preset, 0: never. ``warm_aliases``: once it serves, and after
     each change, the models that aliases point at are loaded (warm_ups.py). ``owner`` is the name of
     the user who answers for it; empty: ``actor``. ``image`` and ``role_arn`` are others than those
-    of the settings (images.py, roles.py).
+    of the settings (images.py, execution_roles.py).
 
     The account's quotas of its types are asked before: where one is too small for it, it is
     refused, and ``quota_notes`` has what else to know of them.

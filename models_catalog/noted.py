@@ -10,7 +10,7 @@ from typing import Any, Final, Self
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
-#: What a note is about, by its code (container/archive.py, artifact.py, network.py).
+#: What a note is about, by its code (the Notes of container/).
 SUBJECTS: Final = {
     "batch": _("Batch"),
     "dtype": _("Kind of numbers"),

@@ -125,7 +125,7 @@ def of_error(error: Mapping[str, Any]) -> Sentence:
 
 
 def _of_files(told: Mapping[str, Any]) -> Sentence | None:
-    """What container/network_files.py and archive.py tell of files; None where it is no such."""
+    """What the container says of files (container/network_files.py); None for anything else."""
     if folders := _names(told, "folders"):
         command = str(told.get("command", ""))
         return Sentence("rejected.two_folders", folders=", ".join(folders), command=command)

@@ -1,7 +1,7 @@
 """The runtime with the container that is shipped: MMS, its workers, MXNet.
 
-What passes between a caller and a container is in test_runtime.py, what the container answers in
-its own tests; here is what only both together can show: loads beside calls, and deaths.
+What passes between a caller and a container is in test_invoke_endpoint.py, what the container
+answers in its own tests; here is what only both together can show: loads beside calls, and deaths.
 """
 
 import contextlib

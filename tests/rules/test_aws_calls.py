@@ -115,7 +115,7 @@ def _names(tree: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 @cache
 def calls() -> frozenset[Operation]:
     """The operations that the portal's code names, each with its service."""
-    found: set[Operation] = {("sagemaker-runtime", "InvokeEndpoint")}  # aws.py signs it itself
+    found: set[Operation] = {("sagemaker-runtime", "InvokeEndpoint")}  # core/aws.py signs it itself
     for path in _gateways():
         tree = ast.parse(path.read_text())
         text = path.read_text()

@@ -1,5 +1,7 @@
 """Comments say why in plain words: what was measured, and what was before, is in docs/measured.md.
 
+And the files that they name are there.
+
 A figure in a comment is out of date as soon as the code beside it changes, and nobody measures it
 again; in docs/measured.md it stands beside the command that measures it. Limits and times that the
 code keeps are no measurements.
@@ -91,6 +93,54 @@ def test_no_comment_holds_a_measurement() -> None:
     assert len(paths) > 500
     wrong = [one for path in paths for one in wrong_in(path)]
     assert not wrong, "\n".join([WHAT_TO_DO, *wrong])
+
+
+# Files of others, and examples, that comments name.
+FOREIGN = {
+    "APP/models.py": "stands for each of them",
+    "FILE.md": "stands for each of them",
+    "api.py": "stands for each of them",
+    "docs/configuration.md": "of MMS",
+    "json.py": "an example",
+    "mms/model_loader.py": "of MMS",
+    "mms/model_server.py": "of MMS",
+    "model_service_worker.py": "of MMS",
+    "sagemaker/models.py": "of moto",
+}
+_FILE = re.compile(r"(?<![\w./:-])((?:[\w-]+/)*[\w-]+\.(?:py|md))\b(?!\.)")
+
+
+def _there(named: str, room: str, known: set[str]) -> bool:
+    """Whether a file is there: by its path, or, without a folder, in the same room."""
+    if "/" in named:
+        return any(one == named or one.endswith(f"/{named}") for one in known)
+    return any(
+        one == named or re.fullmatch(rf"{room}/(?:.*/)?{re.escape(named)}", one) for one in known
+    )
+
+
+@pytest.mark.slow
+def test_each_file_that_a_comment_names_is_there() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    known = {name for name in listed.split("\0") if name}
+    gone, used = [], set()
+    for name in sorted(known):
+        path = ROOT / name
+        if path.suffix != ".py" or "migrations" in path.parts or path.is_symlink():
+            continue
+        for line, text in told_in_python(path.read_text(encoding="utf-8")):
+            for named in _FILE.findall(text):
+                if named in FOREIGN:
+                    used.add(named)
+                elif not _there(named, name.partition("/")[0], known):
+                    gone.append(f"{name}:{line}: {named}")
+    assert not gone, "\n".join(
+        ["Write the path of a file of another room, and mend the names of what has moved:", *gone]
+    )
+    idle = sorted(set(FOREIGN) - used)
+    assert not idle, f"No comment names these; remove them from FOREIGN here: {idle}"
 
 
 @pytest.mark.parametrize(

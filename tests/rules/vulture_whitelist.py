@@ -86,7 +86,7 @@ _.MAX_IMAGE_PIXELS
 # container/preflight.py writes a report of every field (dataclasses.asdict).
 _.packed_bytes
 
-# localaws: operations by their names in AWS's models (controlplane.py, s3/operations.py).
+# localaws: operations by their names in AWS's models (localaws/controlplane.py, localaws/s3/operations.py).
 _.CreateModel
 _.DescribeModel
 _.ListModels

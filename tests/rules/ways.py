@@ -18,7 +18,7 @@ class Ways:
     """Where else one can do what an operation does.
 
     ``command``: of ``mme``, as it is typed. ``page``: the name of an address. ``recipe``: a file of
-    docs/ and one of its headings, as ``users.md#Tokens``.
+    docs/ and one of its headings, as ``FILE.md#Tokens``.
     """
 
     command: str | Without
