@@ -21,21 +21,23 @@ OURS = (
         "models_catalog",
         "notices",
     ),
-    *("bench", "container", "demo", "localaws", "stack"),
+    *("bench", "client", "container", "demo", "localaws", "stack"),
 )
 # The same in parts that may not import each other; the values are compared.
 EQUAL = {
     "ALGORITHM": {"core", "localaws"},  # of Signature Version 4
-    "CUSTOM_ATTRIBUTES": {"core", "localaws"},  # a header of InvokeEndpoint
+    "CUSTOM_ATTRIBUTES": {"client", "core", "localaws"},  # a header of InvokeEndpoint
     "MAX_PAYLOAD_BYTES": {"invocations", "localaws"},  # SageMaker's, of InvokeEndpoint
     "MAX_TARGET_BYTES": {"container", "localaws"},  # what both call a good link in an archive
     "MODELS": {"container", "localaws"},  # SageMaker's folder in a container
+    "OCTETS": {"client", "models_catalog"},  # the content type of tus
+    "VERSION_HEADER": {"client", "core"},  # the portal tells programs its version in it
     "REGION": {"mmeportal", "stack"},  # what both take where nobody says another one
     "ACCOUNT": {"mmeportal", "stack"},
 }
 # The same name and number by chance, or a unit: each may change alone.
 BY_CHANCE = {
-    *("CHUNK", "CLASSES", "LARGEST", "LINGER_BYTES", "MAX_LENGTH", "MAX_TRAILER"),
+    *("CHUNK", "CLASSES", "JSON", "LARGEST", "LINGER_BYTES", "MAX_LENGTH", "MAX_TRAILER"),
     *("MEGABYTE", "MIN_BYTES_PER_SECOND"),
 }
 
