@@ -1,6 +1,6 @@
-"""A page needs as many SQL queries for 60 rows of everything as for one, and no more than 12.
+"""A page needs as many SQL queries for 60 rows of everything as for one, and no more than QUERIES.
 
-Where a page needs more, its entry in mmeportal/access.py says how many, and why.
+QUERIES is in mmeportal/access.py. Where a page needs more, its entry there says how many, and why.
 """
 
 from itertools import product
