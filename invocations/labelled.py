@@ -21,7 +21,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import signing
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Sum
+from django.db.models import Count, QuerySet, Sum
 from django.utils.translation import gettext as _
 
 from activity.models import Event
@@ -105,7 +105,6 @@ def flag(*, invocation: Invocation, label: str, actor: User) -> Flagged:
     }
     model = invocation.version.model
     same = LabelledPicture.objects.filter(model=model, sha256=picture.sha256)
-    before = same.values(*_WRITTEN).first()
 
     def tell() -> None:
         record(
@@ -119,18 +118,29 @@ def flag(*, invocation: Invocation, label: str, actor: User) -> Flagged:
             actor=actor,
         )
 
-    def change() -> bool:
+    def change() -> Flagged | None:
+        """Change the label of a picture that the set has; None: it has it not."""
         with transaction.atomic():
-            if changed := same.update(**values):
-                tell()
-        return bool(changed)
+            # Locked, so that an undo leads to what this flag replaced, and takes back no other one.
+            row = same.select_for_update().defer("data", "thumbnail").first()
+            if row is None:
+                return None
+            before = {name: getattr(row, name) for name in _WRITTEN}
+            for name, value in values.items():
+                setattr(row, name, value)
+            row.save(update_fields=list(values))
+            tell()
+        return Flagged(row, False, _undo_of(row, actor, before))
 
-    if not (known := change()):
-        data = pictures_kept.content(picture)
-        _check_room(model, len(data))
-        known = not _create(model, picture, data, values, tell) and change()
-    row = same.get()
-    return Flagged(row, not known, _undo_of(row, actor, before if known else None))
+    if (changed := change()) is not None:
+        return changed
+    data = pictures_kept.content(picture)
+    _check_room(model, len(data))
+    if (made := _create(model, picture, data, values, tell)) is not None:
+        return Flagged(made, True, _undo_of(made, actor, None))
+    if (changed := change()) is not None:
+        return changed
+    raise FlagRefused(_changed_meanwhile())
 
 
 def _undo_of(row: LabelledPicture, actor: User, before: dict[str, Any] | None) -> str:
@@ -174,14 +184,29 @@ def _undo_new(row: LabelledPicture, tell: Callable[[], None]) -> None:
     """
     as_flagged = LabelledPicture.objects.filter(pk=row.pk, flagged_at=row.flagged_at)
     with transaction.atomic():
-        if not as_flagged.delete()[0]:
+        if not _deleted(as_flagged):
             raise NothingToUndo(_changed_meanwhile())
         tell()
     if row.key:
-        try:
-            s3.delete(bucket=row.bucket, key=row.key)
-        except AwsError as error:  # no row names it any more
-            logger.warning("The object of a flag that was undone is deleted later: %s", error)
+        _discard(row.bucket, row.key)
+
+
+def _deleted(rows: QuerySet[LabelledPicture]) -> int:
+    """Delete the rows, in the caller's transaction, and return how many.
+
+    Comparisons name them, so Django reads them, and then deletes by their ids alone: locked before,
+    they are still what was asked for.
+    """
+    pks = list(rows.select_for_update().values_list("pk", flat=True))
+    return LabelledPicture.objects.filter(pk__in=pks).delete()[0]
+
+
+def _discard(bucket: str, key: str) -> None:
+    """Delete an object that no row names; where S3 fails, the sweep does it later."""
+    try:
+        s3.delete(bucket=bucket, key=key)
+    except AwsError as error:
+        logger.warning("An object of no test set is deleted later: %s", error)
 
 
 def _flagged_by(undo: str, actor: User) -> tuple[LabelledPicture, dict[str, Any] | None]:
@@ -223,7 +248,7 @@ def _delete(row: LabelledPicture, tell: Callable[[], None] = lambda: None) -> in
     if row.key:
         s3.delete(bucket=row.bucket, key=row.key)
     with transaction.atomic():
-        gone = LabelledPicture.objects.filter(pk=row.pk).delete()[0]
+        gone = _deleted(LabelledPicture.objects.filter(pk=row.pk))
         if gone:
             tell()
     return gone
@@ -276,8 +301,8 @@ def _create(
     data: bytes,
     values: dict[str, object],
     tell: Callable[[], None],
-) -> bool:
-    """Store a picture that the set did not have, and tell of it; False where somebody else just
+) -> LabelledPicture | None:
+    """Store a picture that the set did not have, and tell of it; None where somebody else just
     stored it."""
     thumbnail = bytes(picture.thumbnail)
     if not thumbnail:  # a program sent it, and nobody has looked at it
@@ -292,7 +317,7 @@ def _create(
         s3.upload(bucket=bucket, key=key, file=io.BytesIO(data))
     try:
         with transaction.atomic():
-            LabelledPicture.objects.create(
+            row = LabelledPicture.objects.create(
                 model=model,
                 sha256=picture.sha256,
                 name=picture.name,
@@ -307,9 +332,9 @@ def _create(
             tell()
     except IntegrityError:
         if key:
-            s3.delete(bucket=bucket, key=key)
-        return False
-    return True
+            _discard(bucket, key)
+        return None
+    return row
 
 
 def content(row: LabelledPicture) -> bytes:

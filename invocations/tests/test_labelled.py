@@ -4,18 +4,22 @@ import csv
 import html
 import io
 import re
+import threading
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError, connections, transaction
 from django.db.models import ProtectedError
 from django.test import Client
 from django.urls import reverse
 
 from activity.models import Event
 from core.errors import Throttled
+from core.tests import locks
 from endpoints.models import Endpoint
 from invocations import labelled
 from invocations.models import Invocation, LabelledPicture, Picture
@@ -272,6 +276,121 @@ def test_a_new_flag_that_another_one_overtakes_keeps_its_picture(
     assert deleted == []
     assert LabelledPicture.objects.get().label == "three"
     assert not Event.objects.filter(action="model.flag_undone").exists()
+
+
+def _then(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Have ``act`` done right after the next flag is committed, before who flagged is answered."""
+    real = labelled.record
+
+    def followed(**told: Any) -> Any:
+        monkeypatch.setattr(labelled, "record", real)
+        transaction.on_commit(act)
+        return real(**told)
+
+    monkeypatch.setattr(labelled, "record", followed)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("again", [False, True])
+def test_an_undo_takes_no_flag_back_that_followed_at_once(
+    call: Callable[..., Invocation],
+    user_in: Callable[[str], User],
+    monkeypatch: pytest.MonkeyPatch,
+    again: bool,
+) -> None:
+    viewer, operator, first = user_in("viewer"), user_in("operator"), call()
+    if again:
+        labelled.flag(invocation=first, label="three", actor=operator)
+    _then(monkeypatch, lambda: labelled.flag(invocation=first, label="ten", actor=operator))
+    undo = labelled.flag(invocation=first, label="nine", actor=viewer).undo
+    with pytest.raises(labelled.NothingToUndo, match="flagged again"):
+        labelled.take_back(undo=undo, actor=viewer)
+    row = LabelledPicture.objects.get()
+    assert (row.label, row.flagged_by) == ("ten", operator)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("again", [False, True])
+def test_a_picture_that_is_taken_out_right_after_its_flag_was_flagged(
+    call: Callable[..., Invocation],
+    client_of: Callable[[str], Client],
+    user_in: Callable[[str], User],
+    monkeypatch: pytest.MonkeyPatch,
+    again: bool,
+) -> None:
+    """Who flagged it got an error of the server."""
+    client, admin, first = client_of("viewer"), user_in("admin"), call()
+    if again:
+        labelled.flag(invocation=first, label="three", actor=admin)
+    empty = partial(labelled.empty, model=first.version.model, actor=admin)
+    _then(monkeypatch, empty)
+    said = _text(client.post(_wrong(first), {"label": "nine"}, **HTMX))
+    assert "“nine”" in said
+    assert not LabelledPicture.objects.exists()
+
+
+def test_a_picture_that_others_stored_and_took_out_meanwhile_is_refused(
+    call: Callable[..., Invocation],
+    user_in: Callable[[str], User],
+    objects: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The set has it when it is to be stored, and not when its label is to be changed."""
+    first, refused = call(bytes(70_000)), []
+
+    def taken(**_: Any) -> None:
+        raise IntegrityError
+
+    def away(**asked: Any) -> None:
+        refused.append(asked["key"])
+        raise Throttled("S3 is away.")
+
+    monkeypatch.setattr(LabelledPicture.objects, "create", taken)
+    monkeypatch.setattr(labelled, "s3", objects)
+    monkeypatch.setattr(objects, "delete", away)
+    with pytest.raises(labelled.FlagRefused, match="taken out meanwhile"):
+        labelled.flag(invocation=first, label="nine", actor=user_in("viewer"))
+    assert refused == list(objects.kept), "the sweep deletes it later"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_undo_waits_for_a_flag_that_is_being_written(
+    call: Callable[..., Invocation],
+    user_in: Callable[[str], User],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    viewer, first = user_in("viewer"), call()
+    undo = labelled.flag(invocation=first, label="nine", actor=viewer).undo
+    read, writing, real = threading.Event(), threading.Event(), labelled._flagged_by
+    said: list[str] = []
+
+    def overtaken(*asked: Any) -> Any:
+        found = real(*asked)
+        read.set()
+        assert writing.wait(20)
+        return found
+
+    def take_back() -> None:
+        try:
+            labelled.take_back(undo=undo, actor=viewer)
+        except labelled.NothingToUndo as problem:
+            said.append(str(problem))
+        finally:
+            connections.close_all()
+
+    monkeypatch.setattr(labelled, "_flagged_by", overtaken)
+    worker = threading.Thread(target=take_back)
+    worker.start()
+    assert read.wait(20)
+    with transaction.atomic():
+        labelled.flag(invocation=first, label="three", actor=viewer)
+        writing.set()
+        locks.wait_for_waiter()
+    worker.join(20)
+    assert [text.partition(".")[0] for text in said] == [
+        "The picture was flagged again or taken out meanwhile"
+    ]
+    assert LabelledPicture.objects.get().label == "three"
 
 
 @pytest.mark.not_quick
