@@ -54,22 +54,29 @@ _THUMBNAILS_AT_ONCE = 500
 def keep(payload: Payload, uid: str = "") -> Picture | None:
     """Keep a picture with its thumbnail; None where it cannot be read, which its model says.
 
-    ``uid``: of the call that it is sent with, if any.
+    None also where it is forgotten meanwhile. ``uid``: of the call that it is sent with, if any.
     """
     rows = Picture.objects.filter(sha256=payload.sha256)
     known = rows.defer("data").first()
-    if known is not None and known.thumbnail and known.preview:
-        rows.update(used_at=clock.now(), name=payload.name)
-        known.name = payload.name
-        return known
+    whole = known if known is not None and known.thumbnail and known.preview else None
+    # One that is deleted in this moment is kept anew.
+    if whole is not None and rows.update(used_at=clock.now(), name=payload.name):
+        whole.name = payload.name
+        return whole
     if not payload.thumbnail:
         try:
             made = prepare(io.BytesIO(payload.data), payload.name)
         except NotAPicture:
             return None
         payload = replace(payload, thumbnail=made.thumbnail, preview=made.preview)
-    picture = payload.picture(used_at=clock.now())
-    keep_all([picture], {picture.sha256: [uid]} if uid else {})
+    picture, calls = payload.picture(used_at=clock.now()), {uid} if uid else set()
+    if len(picture.data) > INLINE_BYTES:
+        storing().put(picture, calls)
+        return picture
+    with transaction.atomic():
+        if _is_forgotten(picture.sha256, calls):
+            return None
+        _write_rows([picture])
     return picture
 
 
@@ -99,9 +106,8 @@ def keep_now(payload: Payload, giver: Any) -> str:
 
     Raises NotAPicture where it cannot be read, and AwsError where S3 does not take it.
     """
-    picture = Picture.objects.filter(sha256=payload.sha256).defer("data").first()
-    if picture is not None:
-        Picture.objects.filter(pk=picture.pk).update(used_at=clock.now())
+    # Not read before: one that is deleted in this moment would be told as kept.
+    if Picture.objects.filter(sha256=payload.sha256).update(used_at=clock.now()):
         note_giver(giver, payload)
         return payload.sha256
     if not payload.thumbnail:
@@ -321,7 +327,9 @@ def thumbnail_of(call: Invocation) -> bytes:
         return b""
     if call.created_at < _thumbnails_since():
         return bytes(picture.thumbnail)  # somebody has sent it again since
-    Invocation.objects.filter(pk=call.pk).update(thumbnail=picture.thumbnail)
+    # Not where the picture was forgotten meanwhile.
+    rows = Invocation.objects.filter(pk=call.pk, picture_sha256=call.picture_sha256)
+    rows.update(thumbnail=picture.thumbnail)
     return bytes(picture.thumbnail)
 
 

@@ -175,7 +175,9 @@ class Recorded:
         with self._lock:
             self.row.thumbnail = thumbnail
             if self.written:
-                Invocation.objects.filter(pk=self.row.pk).update(thumbnail=thumbnail)
+                # Not where the picture was forgotten meanwhile.
+                named = {"pk": self.row.pk, "picture_sha256": self.row.picture_sha256}
+                Invocation.objects.filter(**named).update(thumbnail=thumbnail)
 
     def drop(self) -> None:
         """The call is not made: nothing is left of it."""

@@ -20,7 +20,9 @@ from invocations.models import (
     LabelledPicture,
     Picture,
 )
+from invocations.payload import Payload
 from invocations.pictures import NotAPicture
+from invocations.recording import Recorded
 from invocations.tests.conftest import Objects
 from models_catalog.models import Version
 
@@ -162,6 +164,44 @@ def test_a_call_that_is_under_way_keeps_its_picture(
     call = make_call(created_by=me, state=Invocation.State.LOADING)
     with pytest.raises(forgetting.NotForgotten, match="when it is answered"):
         forgetting.forget(call=call, actor=me)
+
+
+def test_nothing_of_a_picture_comes_back_that_is_forgotten_while_it_is_looked_at(
+    make_call: Callable[..., Invocation],
+    picture: Picture,
+    user_in: Callable[[str], User],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The list of calls makes the thumbnail of what a program sent, and writes it to the call."""
+    me = user_in("viewer")
+    call, real = make_call(created_by=me, thumbnail=b""), pictures_kept._readable
+
+    def overtaken(sha256: str) -> Picture | None:
+        found = real(sha256)
+        forgetting.forget(call=call, actor=me)
+        return found
+
+    Picture.objects.update(preview=SMALL)
+    monkeypatch.setattr(pictures_kept, "_readable", overtaken)
+    pictures_kept.thumbnail_of(Invocation.objects.get(pk=call.pk))
+    assert _names(call) == ("", "", b"")
+
+
+def test_a_call_that_is_under_way_keeps_nothing_that_was_forgotten(
+    make_call: Callable[..., Invocation], user_in: Callable[[str], User]
+) -> None:
+    """Its row is forgotten with the others, before it has kept the picture and its thumbnail."""
+    me = user_in("viewer")
+    payload = Payload("me.png", "image/png", b"it", "image/png", thumbnail=SMALL, preview=SMALL)
+    named = {"created_by": me, "picture_sha256": payload.sha256}
+    answered = make_call(**named)
+    row = make_call(state=Invocation.State.RUNNING, thumbnail=b"", **named)
+    recorded = Recorded(Invocation.objects.get(pk=row.pk))
+    forgetting.forget(call=answered, actor=me)
+    assert pictures_kept.keep(payload, recorded.uid) is None
+    recorded.set_thumbnail(SMALL)
+    assert not Picture.objects.exists()
+    assert _names(row) == ("", "", b"")
 
 
 def test_a_copy_in_a_test_set_is_told(

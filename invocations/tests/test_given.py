@@ -122,6 +122,29 @@ def test_what_is_given_is_kept_for_a_day_and_deleted_then(
     assert not objects.kept
 
 
+@pytest.mark.parametrize("by", ["a call", "a comparison"])
+def test_a_picture_that_is_deleted_while_it_is_sent_again_is_kept_anew(
+    viewer: User, objects: Objects, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    payload = Payload("a.png", "image/png", b"it", "image/png", thumbnail=b"t", preview=b"p")
+    pictures_kept.keep_now(payload, viewer)
+
+    class Sweeping:
+        """The sweep comes between the look for the picture and the write of its new time."""
+
+        def now(self) -> Any:
+            monkeypatch.setattr(pictures_kept, "clock", clock)
+            Picture.objects.all().delete()
+            return clock.now()
+
+    monkeypatch.setattr(pictures_kept, "clock", Sweeping())
+    if by == "a call":
+        assert pictures_kept.keep(payload) is not None
+    else:
+        pictures_kept.keep_now(payload, viewer)
+    assert bytes(Picture.objects.get().data) == b"it"
+
+
 def test_a_store_that_takes_nothing_is_told(
     two: Pair, viewer: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
