@@ -388,14 +388,16 @@ def start(
     pictures = [*_given(given, actor), *pictures]
     left_out += max(0, len(pictures) - MOST_PICTURES)
     pictures = pictures[:MOST_PICTURES]
-    if not pictures:
-        raise ComparisonRefused(
-            _(
-                "There is no picture to call them with. Nothing was called. Choose the samples, or "
-                "press “Wrong?” under an answer to put its picture into the test set."
-            )
-        )
     with transaction.atomic():
+        pictures = _still_there(pictures)
+        if not pictures:
+            raise ComparisonRefused(
+                _(
+                    "There is no picture to call them with. Nothing was called. Choose the "
+                    "samples, or press “Wrong?” under an answer to put its picture into the test "
+                    "set."
+                )
+            )
         # Two requests at a time must not both find room: the second waits for the first.
         User.objects.select_for_update().get(pk=actor.pk)
         running = AnswerComparison.objects.unfinished().filter(created_by=actor)
@@ -466,6 +468,14 @@ def _pictures(
     for sample in _samples(one, other) if with_samples else ():
         found.append(ComparedPicture(sample=sample.name, name=sample.name))
     return found[:MOST_PICTURES], max(0, len(found) - MOST_PICTURES)
+
+
+def _still_there(pictures: list[ComparedPicture]) -> list[ComparedPicture]:
+    """Those that nobody has taken out of a test set, and nobody does until the transaction ends."""
+    named = [one.labelled_id for one in pictures if one.labelled_id is not None]
+    rows = LabelledPicture.objects.select_for_update(no_key=True).filter(pk__in=named)
+    there = set(rows.order_by("pk").values_list("pk", flat=True))
+    return [one for one in pictures if one.labelled_id is None or one.labelled_id in there]
 
 
 def may_change(user: User, comparison: AnswerComparison) -> bool:

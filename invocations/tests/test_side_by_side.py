@@ -280,6 +280,27 @@ def test_more_pictures_than_the_limit_are_left_out_and_counted(
     assert "2 pictures were left out." in page
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_picture_that_is_taken_out_while_a_comparison_begins_is_left_out(
+    two: tuple[Version, Version], sample: bytes, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = side_by_side._pictures
+    for shade in (10, 20):
+        _flag(two[0], shade, "eight")
+
+    def overtaken(*asked: Any, **how: Any) -> Any:
+        found = real(*asked, **how)
+        labelled.remove(row=LabelledPicture.objects.all()[0], actor=viewer)
+        return found
+
+    monkeypatch.setattr(side_by_side, "_pictures", overtaken)
+    comparison = _start(two, viewer)
+    assert {one.name for one in comparison.pictures.all()} == {"=digit-10.png", "digit-3.png"}
+    with pytest.raises(side_by_side.ComparisonRefused, match="no picture"):
+        _start(two, viewer, with_samples=False)
+    assert AnswerComparison.objects.count() == 1
+
+
 @pytest.mark.not_quick
 def test_the_page_starts_one_shows_its_progress_and_has_a_csv(
     two: tuple[Version, Version], models: Models, sample: bytes, client_of: Callable[[str], Client]
