@@ -225,6 +225,36 @@ def test_after_each_change_the_models_are_warmed_once(
     assert made.reason == Warming.Reason.CHANGE
 
 
+@pytest.mark.parametrize("cut", ["by a warming that goes on", "by a kill"])
+def test_a_change_is_warmed_for_later_where_it_could_not_begin(
+    demo: Endpoint,
+    versions: list[Version],
+    boss: User,
+    monkeypatch: pytest.MonkeyPatch,
+    cut: str,
+) -> None:
+    keeping.keep(endpoint=demo, models="*", every_minutes=None, after_change=True, actor=boss)
+    Endpoint.objects.update(revision=2)
+    if cut == "by a kill":
+        with monkeypatch.context() as patch:
+            patch.setattr(running, "start", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                keeping.sweep()
+    else:
+        before = running.start(endpoint=demo, models="*", actor=boss)
+        keeping.sweep()
+        assert Warming.objects.get() == before
+        running.stop(warming=before, actor=boss)
+    keeping.sweep()
+    keeping.sweep()
+    made = Warming.objects.unfinished().get()
+    assert made.reason == Warming.Reason.CHANGE
+
+
+def _killed(**_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.not_quick
 def test_a_new_endpoint_loads_what_aliases_point_at_once_it_serves(
     account: Account, versions: list[Version], boss: User, asked: list[str]

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -13,7 +14,7 @@ from core import clock
 from endpoints.models import Endpoint
 from invocations.models import Warming, WarmSchedule
 from invocations.warming import chosen, running
-from invocations.warming.running import WarmingRefused
+from invocations.warming.running import WarmingRefused, WarmingUnderWay
 
 log = logging.getLogger(__name__)
 
@@ -121,24 +122,38 @@ def sweep() -> None:
         endpoint = schedule.endpoint
         if not endpoint.serving or not endpoint.settled:
             continue
-        mine = WarmSchedule.objects.filter(pk=schedule.pk)
         if schedule.after_change and schedule.warmed_revision != endpoint.revision:
-            free = mine.filter(warmed_revision=schedule.warmed_revision)
-            if free.update(warmed_revision=endpoint.revision):
-                _begin(schedule, Warming.Reason.CHANGE)
+            _begin(schedule, Warming.Reason.CHANGE, warmed_revision=endpoint.revision)
         elif schedule.next_at is not None and schedule.next_at <= now:
             pause = timedelta(minutes=schedule.every_minutes or LEAST_MINUTES)
-            if mine.filter(next_at=schedule.next_at).update(next_at=now + pause):
-                _begin(schedule, Warming.Reason.SCHEDULE)
+            _begin(schedule, Warming.Reason.SCHEDULE, next_at=now + pause)
 
 
-def _begin(schedule: WarmSchedule, reason: str) -> None:
+def _begin(schedule: WarmSchedule, reason: str, **noted: Any) -> None:
+    """Begin a warming and note that, in one transaction, unless another worker just has.
+
+    After a change it is not left out where models are being warmed already: those that were called
+    before the change are gone from memory. It is due still, and begins when that is done.
+    """
+    seen = {name: getattr(schedule, name) for name in noted}
     try:
-        running.start(
-            endpoint=schedule.endpoint,
-            models=schedule.named,
-            actor=schedule.changed_by,
-            reason=reason,
-        )
-    except WarmingRefused as refused:
-        log.info("%s is not warmed now: %s", schedule.endpoint.name, refused)
+        with transaction.atomic():
+            if not WarmSchedule.objects.filter(pk=schedule.pk, **seen).update(**noted):
+                return
+            try:
+                running.start(
+                    endpoint=schedule.endpoint,
+                    models=schedule.named,
+                    actor=schedule.changed_by,
+                    reason=reason,
+                )
+            except WarmingRefused as refused:
+                if reason == Warming.Reason.CHANGE and isinstance(refused, WarmingUnderWay):
+                    raise
+                _log(schedule, refused)
+    except WarmingUnderWay as refused:
+        _log(schedule, refused)
+
+
+def _log(schedule: WarmSchedule, refused: WarmingRefused) -> None:
+    log.info("%s is not warmed now: %s", schedule.endpoint.name, refused)

@@ -49,6 +49,10 @@ class WarmingRefused(Exception):
         self.code = code
 
 
+class WarmingUnderWay(WarmingRefused):
+    """The same, as models of the endpoint are being warmed already: later it may begin."""
+
+
 def start(
     *,
     endpoint: Endpoint,
@@ -56,7 +60,10 @@ def start(
     actor: User | None,
     reason: str = Warming.Reason.ASKED,
 ) -> Warming:
-    """Have a job call each version once. Raises WarmingRefused, with nothing written."""
+    """Have a job call each version once.
+
+    Raises WarmingRefused, and WarmingUnderWay, with nothing written.
+    """
     if not endpoint.serving:
         said = _("The endpoint %(name)s is not in service now. Nothing was called.")
         raise WarmingRefused(said % {"name": endpoint.name}, "endpoint-not-in-service")
@@ -66,7 +73,7 @@ def start(
         Endpoint.objects.select_for_update().get(pk=endpoint.pk)
         if Warming.objects.unfinished().filter(endpoint=endpoint).exists():
             said = _("Models of %(name)s are being warmed already. Wait, or stop that first.")
-            raise WarmingRefused(said % {"name": endpoint.name})
+            raise WarmingUnderWay(said % {"name": endpoint.name})
         warming = Warming.objects.create(
             endpoint=endpoint,
             created_by=actor,
