@@ -90,6 +90,10 @@ def _run(
 ) -> None:
     targets = CallTarget.all_from(experiment.targets)
     state = _Begun.of(experiment, targets)
+    # Its process was killed before it saw the wish: the next one begins no call.
+    if experiment.stop_wanted and state.next < experiment.calls:
+        end(experiment, lease, state, Experiment.State.STOPPED)
+        return
     try:
         if experiment.attempts > MOST_ATTEMPTS:
             raise CannotGoOn(phrase("Its processes ended again and again; the log says why."))

@@ -376,6 +376,20 @@ def test_after_a_kill_no_call_is_made_twice_and_what_was_under_way_is_unknown(
 
 
 @pytest.mark.not_quick
+def test_one_that_is_stopped_after_a_kill_begins_no_further_call(
+    three: list[Version], sagemaker: Runtime, operator: User
+) -> None:
+    experiment = _start(operator, calls=200, callers=2)
+    _killed_after(experiment, sagemaker, 5)
+    made = len(sagemaker.asked)
+    experiments.stop(experiment=experiment, actor=operator)
+    assert experiment.badge.label == "Stopping"
+    result = _run(experiment)
+    assert (experiment.state, len(sagemaker.asked)) == (State.STOPPED, made)
+    assert (result["succeeded"], result["unknown"]) == (5, 2)
+
+
+@pytest.mark.not_quick
 def test_on_another_host_all_that_may_have_begun_is_unknown_and_nothing_is_made_twice(
     three: list[Version], sagemaker: Runtime, operator: User
 ) -> None:
