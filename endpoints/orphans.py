@@ -167,7 +167,7 @@ def _look_at(kind: Resource.Kind, beat: Callable[[], None]) -> list[Sentence]:
 
     One that AWS does not describe, now or ever, is noted all the same, and keeps no others waiting.
     """
-    listed = []
+    listed, since = [], clock.now()
     try:
         for one in sagemaker.listed(kind):
             listed.append(one)
@@ -199,9 +199,9 @@ def _look_at(kind: Resource.Kind, beat: Callable[[], None]) -> list[Sentence]:
             refusals.append(refused.sentence)
             found.append(row)
         except errors.AwsError:
-            _write(kind, found, unknown)  # the next look goes on from here
+            _write(kind, found, unknown, since)  # the next look goes on from here
             raise
-    _write(kind, found, unknown)
+    _write(kind, found, unknown, since)
     return refusals[:1]
 
 
@@ -219,6 +219,7 @@ def _look_at_leftovers(beat: Callable[[], None]) -> list[Sentence]:
         if kind in Resource.Kind.values or (there is None and kind != Orphan.Kind.STAGED):
             continue
         beat()
+        since = clock.now()
         rows = Endpoint.objects.filter(gone_at=None).values_list("name", flat=True)
         living = (there or set()) | {name.lower() for name in rows}
         try:
@@ -241,7 +242,7 @@ def _look_at_leftovers(beat: Callable[[], None]) -> list[Sentence]:
             row.arn, row.ours, row.made_for = one.arn, one.ours, one.of
             row.size_bytes = one.size_bytes
             found.append(row)
-        _write(kind, found, listed)
+        _write(kind, found, listed, since)
     return problems
 
 
@@ -294,10 +295,11 @@ _BEGUN = ("made_at", "state", "failure", "failure_code", "attempts", "told_at", 
 
 
 @transaction.atomic
-def _write(kind: str, found: Sequence[Orphan], listed: Iterable[str]) -> None:
+def _write(kind: str, found: Sequence[Orphan], listed: Iterable[str], since: datetime) -> None:
     """Keep what was found, and forget what is not there, or has an endpoint by now.
 
-    What is being deleted is the business of reconciler/orphan_steps.py.
+    What is being deleted is the business of reconciler/orphan_steps.py; what was deleted or adopted
+    since the account was listed, at ``since``, stays so.
     """
     rows = Orphan.objects.select_for_update().filter(kind=kind)
     before = {row.pk: row for row in rows}
@@ -307,6 +309,8 @@ def _write(kind: str, found: Sequence[Orphan], listed: Iterable[str]) -> None:
         if stored is None:
             row.pk = None
             new.append(row)
+        elif stored.over_at is not None and stored.over_at >= since:
+            continue
         elif stored.made_at != row.made_at or stored.state in Orphan.OVER:
             row.state = Orphan.State.FOUND
             row.told_at = row.over_at = None

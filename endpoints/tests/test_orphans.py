@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from activity.models import Event
 from core import clock, errors
-from endpoints import orphans, reconciler, sagemaker, services
+from endpoints import adopting, orphans, reconciler, sagemaker, services
 from endpoints.models import Endpoint, Orphan, OrphanLook
 from endpoints.tests.account import Account, Crash
 
@@ -160,6 +160,32 @@ def test_all_is_deleted_the_endpoint_first(account: Account, look: Any) -> None:
     assert _actions().count("orphan.deletion_requested") == 3
     look()
     assert _found() == set()
+
+
+@pytest.mark.parametrize("end", [Orphan.State.GONE, Orphan.State.ADOPTED])
+def test_what_ends_while_the_account_is_looked_at_is_not_found_again(
+    account: Account, look: Any, monkeypatch: pytest.MonkeyPatch, end: Orphan.State
+) -> None:
+    """It was listed before, and would be told of as new."""
+    account.left_behind()
+    look()
+    real, looked = orphans._describe, []
+
+    def overtaken(row: Orphan) -> bool:
+        if not looked:
+            looked.append(row)
+            if end == Orphan.State.GONE:
+                _delete(*Orphan.objects.all())
+                _run()
+            else:
+                adopting.adopt(orphan=Orphan.objects.get(kind="endpoint"), actor=None)
+        return real(row)
+
+    monkeypatch.setattr(orphans, "_describe", overtaken)
+    look()
+    assert looked
+    assert set(Orphan.objects.values_list("state", flat=True)) == {end}
+    assert _actions().count("orphans.found") == 1
 
 
 @pytest.mark.slow
