@@ -162,9 +162,10 @@ def adopt(request: HttpRequest) -> HttpResponse:
         messages.warning(request, said % {"count": left, "most": MOST_ADOPTED})
     adopted = {}
     for one in sorted(found, key=lambda row: row.kind != Resource.Kind.ENDPOINT):
-        one.refresh_from_db()
+        # An endpoint before it may have taken it along; a look may have found it gone.
+        now = Orphan.objects.filter(pk=one.pk).first() or one
         try:
-            endpoint = adopting.adopt(orphan=one, actor=actor(request))
+            endpoint = adopting.adopt(orphan=now, actor=actor(request))
         except ValidationError as error:
             messages.error(request, " ".join(error.messages))
         except errors.AwsError as error:

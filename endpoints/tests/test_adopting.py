@@ -247,6 +247,29 @@ def test_the_page_adopts_or_says_why_not(
     assert Endpoint.objects.get().created_by == django_user_model.objects.get()
 
 
+def test_of_several_one_that_is_gone_by_its_turn_is_told_and_the_others_are_adopted(
+    account: Account, look: Any, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at the account finds it gone while those before it are adopted."""
+    account.left_behind("a")
+    account.left_behind("b")
+    look()
+    real = adopting.adopt
+
+    def followed(**asked: Any) -> Endpoint:
+        made = real(**asked)
+        Orphan.objects.filter(name="b").delete()
+        return made
+
+    monkeypatch.setattr(adopting, "adopt", followed)
+    chosen = {"pk": [*Orphan.objects.filter(kind="endpoint").values_list("pk", flat=True)]}
+    answer = client_of("admin").post("/endpoints/orphans/adopt/", chosen, follow=True)
+    page = answer.content.decode()
+    assert "a belongs to the portal now." in page
+    assert "b cannot be adopted. It was changed meanwhile: look again." in page
+    assert Endpoint.objects.get().name == "a"
+
+
 @pytest.mark.not_quick
 def test_more_than_are_adopted_at_once_are_told_of(
     account: Account, look: Any, client_of: Any
