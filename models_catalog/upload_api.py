@@ -237,6 +237,8 @@ def send(request: HttpRequest, id: str) -> Any:
         raise _refusal("wrong-offset", said % told) from None
     except uploads.UploadLocked:
         raise _refusal("upload-locked", **{"Retry-After": "1"}) from None
+    except Upload.DoesNotExist:  # somebody has cancelled it meanwhile
+        raise _none() from None
     except services.DigestMismatch as mismatch:
         raise _refusal("digest-mismatch", str(mismatch)) from None
     except uploads.ChecksumMismatch:
@@ -281,8 +283,12 @@ def _own(request: HttpRequest, uid: str) -> Upload:
     except uploads.UploadExpired:
         raise _refusal("upload-expired") from None
     if found is None:
-        raise _refusal("not-found", _("You have no such upload. Begin a new one."))
+        raise _none()
     return found
+
+
+def _none() -> Problem:
+    return _refusal("not-found", _("You have no such upload. Begin a new one."))
 
 
 def _tell(request: HttpRequest, upload: Upload) -> None:

@@ -225,7 +225,8 @@ def receive(
 
     They are kept stretch by stretch as they are read; with a checksum only when all of them are
     right. With the last byte of the upload its version is made. Raises UploadLocked, WrongOffset,
-    ChecksumMismatch, services.NotStored, and ValidationError where no version can be made.
+    ChecksumMismatch, services.NotStored, ValidationError where no version can be made, and
+    Upload.DoesNotExist where it is cancelled meanwhile.
     """
     if offset != upload.offset or offset + size > upload.length:
         raise WrongOffset
@@ -406,6 +407,15 @@ def finish(*, upload_pk: int) -> None:
     if not row.complete:
         _give_back(lease)
         return
+    try:
+        _make_version(row, lease)
+    except LeaseLost:
+        # Also where it was refused, as the other has made its version, or it is gone.
+        log.warning("Another process works on the upload %s, or it is gone.", row.uid)
+
+
+def _make_version(row: Upload, lease: Lease[Upload]) -> None:
+    """What `finish` does under the lease; raises LeaseLost, too."""
     joined = _Joined(row)
     hashed = arriving.of_all(row)
     stage = joined.stage(lease.keep, is_hashed=hashed is not None)
@@ -427,8 +437,6 @@ def finish(*, upload_pk: int) -> None:
             hashed=None if stage is None or hashed is None else (row.length, hashed),
             made=lambda version: lease.release(version=version),
         )
-    except LeaseLost:
-        return
     except (ValidationError, NotPermitted, services.DigestMismatch) as error:
         said = error.messages if isinstance(error, ValidationError) else [str(error)]
         lease.release(problem=Sentence.verbatim(" ".join(said)).as_json())

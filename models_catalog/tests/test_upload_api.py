@@ -20,7 +20,7 @@ from django.test import Client
 
 from core import aws, clock
 from core.errors import AwsError, Denied
-from models_catalog import arriving, s3, uploads
+from models_catalog import arriving, s3, services, uploads
 from models_catalog.models import RegisteredModel, Upload, Version
 from tests.bearer import secret_of
 from tests.together import together
@@ -587,6 +587,41 @@ def test_of_two_who_upload_one_new_name_at_once_each_gets_a_true_answer(
             assert told["made"] == {"model": "digits", "number": mine.number}
     assert sorted(one.number for one in versions.values()) == ([1] if new else [1, 2])
     assert keys() == {one.staging_key for one in versions.values()}
+
+
+def test_a_process_that_was_overtaken_tells_of_the_version_that_another_one_made(
+    caller: Caller, keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood still for longer than its lease, and then finds that the name is taken."""
+    url, real = caller.address(new="true"), services.upload_version
+
+    def overtaken(**given: Any) -> Version:
+        monkeypatch.setattr(services, "upload_version", real)
+        Upload.objects.update(leased_until=clock.now() - timedelta(seconds=1))
+        uploads.finish(upload_pk=Upload.objects.get().pk)
+        return real(**given)
+
+    monkeypatch.setattr(services, "upload_version", overtaken)
+    answer = caller.send(url, BYTES, 0)
+    where = "/api/v1/models/digits/versions/1"
+    assert (answer.status_code, answer.headers["Location"]) == (204, where)
+    assert caller.client.get(url).json()["problem"] is None
+    assert keys() == {Version.objects.get().staging_key}
+
+
+def test_an_upload_that_is_cancelled_while_its_last_bytes_are_kept_is_not_found(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, real = caller.address(), uploads._keep
+
+    def cancelled(*given: Any) -> bool:
+        kept = real(*given)
+        uploads.cancel(upload=Upload.objects.get())
+        return kept
+
+    monkeypatch.setattr(uploads, "_keep", cancelled)
+    answer = caller.send(url, BYTES, 0)
+    assert (answer.status_code, code(answer)) == (404, "not-found")
 
 
 def test_a_whole_with_another_sha256_makes_nothing(caller: Caller, keys: Any) -> None:
