@@ -16,7 +16,13 @@ from itertools import islice
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    transaction,
+)
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
@@ -215,11 +221,7 @@ def repack(
     source = version_of(model, number)
     secrecy.check_may_write(source.model.placed_in, actor)
     check(source)
-    if not repackable(source):
-        said = _(
-            "%(version)s was not refused as not canonical, or there is a copy. None is needed."
-        )
-        raise CatalogRefused(said % {"version": source})
+    _check_repackable(source)
     with transaction.atomic():
         _hold(source.model.placed_in)  # before its bytes are copied
     staging_key = f"{settings.STAGING_PREFIX}/{uuid.uuid4()}{ENDING}"
@@ -232,6 +234,7 @@ def repack(
         with transaction.atomic():
             locked = RegisteredModel.objects.select_for_update().get(pk=source.model_id)
             _hold(locked.placed_in)
+            _check_repackable(source)  # of two at once the second finds the copy of the first
             version = services.next_version(locked)
             version.created_by = actor
             version.bucket, version.staging_key = source.bucket, staging_key
@@ -246,6 +249,9 @@ def repack(
                 actor=actor,
             )
             enqueue_on_commit("models_catalog.tasks.check", version.pk)
+    except (OperationalError, InterfaceError):
+        # It may be committed, where the connection was lost over that; else it is swept.
+        raise
     except (CatalogRefused, DatabaseError, RegisteredModel.DoesNotExist) as failed:
         services.discard(source.bucket, staging_key)
         if not isinstance(failed, RegisteredModel.DoesNotExist):
@@ -253,6 +259,14 @@ def repack(
         said = _("There is no model %(name)s.") % {"name": model}
         raise CatalogRefused(said, "not-found") from None
     return version
+
+
+def _check_repackable(source: Version) -> None:
+    if not repackable(source):
+        said = _(
+            "%(version)s was not refused as not canonical, or there is a copy. None is needed."
+        )
+        raise CatalogRefused(said % {"version": source})
 
 
 def _hold(place: Store) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import OperationalError, connection
 from django.test import Client
 
 from activity.models import Event
@@ -217,6 +218,61 @@ def test_what_is_not_canonical_stays_where_it_is(put: Callable[..., str], quick:
     assert _object(version) == data
     services.delete_model(name="zoo", actor=None)
     assert _problems() == {"zoo.tar.gz": ""}, "it can be imported again"
+
+
+def _refused_as_it_is(put: Callable[..., str]) -> Version:
+    put("zoo.tar.gz", gzip.compress(b"tar" * 5000))
+    (version,) = _start()
+    publication.check_version(version_pk=version.pk)
+    return version
+
+
+def test_of_two_canonical_copies_that_are_asked_for_at_once_one_is_made(
+    put: Callable[..., str], quick: None, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refused_as_it_is(put)
+    real = s3.copy
+
+    def overtaken(**asked: Any) -> Any:
+        monkeypatch.setattr(s3, "copy", real)
+        importing.repack(model="zoo", number=1, actor=None)
+        return real(**asked)
+
+    monkeypatch.setattr(s3, "copy", overtaken)
+    with pytest.raises(CatalogRefused, match="there is a copy"):
+        importing.repack(model="zoo", number=1, actor=None)
+    made = Version.objects.get(number=2)
+    assert [one.key for one in s3.listing(bucket=store, prefix="staging/")] == [made.staging_key]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("committed", [True, False])
+def test_what_is_staged_for_a_copy_stays_where_the_database_is_lost_over_its_commit(
+    put: Callable[..., str],
+    quick: None,
+    store: str,
+    monkeypatch: pytest.MonkeyPatch,
+    committed: bool,
+) -> None:
+    _refused_as_it_is(put)
+    commit, real = connection._commit, services.next_version
+
+    def lost() -> None:
+        if committed:
+            commit()
+        raise OperationalError("server closed the connection unexpectedly")
+
+    def then_lost(model: RegisteredModel) -> Version:
+        monkeypatch.setattr(connection, "_commit", lost)
+        return real(model)
+
+    monkeypatch.setattr(services, "next_version", then_lost)
+    with pytest.raises(OperationalError):
+        importing.repack(model="zoo", number=1, actor=None)
+    monkeypatch.setattr(connection, "_commit", commit)
+    named = [one.staging_key for one in Version.objects.filter(number=2)]
+    assert len(named) == committed
+    assert set(named) <= {one.key for one in s3.listing(bucket=store, prefix="staging/")}
 
 
 def test_an_object_that_is_gone_or_changed_meanwhile_is_not_registered(
