@@ -1,6 +1,7 @@
-"""How services put jobs into the queue."""
+"""How services put jobs into the queue, and a job does several things."""
 
 import logging
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -32,6 +33,20 @@ def enqueue_on_commit(task_name: str, *args: Any) -> None:
             )
 
     transaction.on_commit(send)
+
+
+def do_each(*works: Callable[[], object]) -> None:
+    """Do all of these, also where one fails; then raise the first error. For sweeps."""
+    problems: list[Exception] = []
+    for work in works:
+        try:
+            work()
+        except Exception as problem:
+            if problems:
+                log.warning("One more part of a sweep failed.", exc_info=True)
+            problems.append(problem)
+    if problems:
+        raise problems[0]
 
 
 def _task(name: str) -> Any:

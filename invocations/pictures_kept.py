@@ -30,6 +30,7 @@ from django.db.models import Q
 
 from core import clock, guarded, threads
 from core.errors import AwsError
+from core.jobs import do_each
 from invocations import decoding, seeing
 from invocations.inserting import insert
 from invocations.models import Invocation, LabelledPicture, Picture, PictureGiver
@@ -400,19 +401,21 @@ def sweep_thumbnails() -> int:
     return gone
 
 
-def sweep_objects() -> int:
-    """Delete what no row names, of pictures and of test sets; returns how many objects.
+def sweep_objects() -> None:
+    """Delete what no row names, of pictures and of test sets.
 
-    Only what is older than a day: a younger one may be about to get its row. Raises AwsError.
+    Only what is older than a day: a younger one may be about to get its row. Raises AwsError, when
+    what could be deleted is.
     """
-    gone = 0
+    do_each(
+        partial(_sweep_below, settings.PICTURES_PREFIX, Picture),
+        partial(_sweep_below, settings.TEST_SETS_PREFIX, LabelledPicture),
+    )
+
+
+def _sweep_below(prefix: str, kind: type[Picture] | type[LabelledPicture]) -> None:
     before = clock.now() - _ORPHANED_AFTER
-    for prefix, rows in (
-        (settings.PICTURES_PREFIX, Picture.objects.all()),
-        (settings.TEST_SETS_PREFIX, LabelledPicture.objects.all()),
-    ):
-        for found in s3.listing(bucket=settings.MODEL_BUCKET, prefix=f"{prefix}/"):
-            if found.modified < before and not rows.filter(key=found.key).exists():
-                s3.delete(bucket=settings.MODEL_BUCKET, key=found.key)
-                gone += 1
-    return gone
+    for found in s3.listing(bucket=settings.MODEL_BUCKET, prefix=f"{prefix}/"):
+        rows = kind.objects.filter(key=found.key)
+        if found.modified < before and not rows.exists():
+            s3.delete(bucket=settings.MODEL_BUCKET, key=found.key)

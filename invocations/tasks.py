@@ -6,6 +6,7 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 
+from core.jobs import do_each
 from invocations import measured_hours, pictures_kept, roll_ups, services, side_by_side
 from invocations.experiments import process as experiment_process
 from invocations.experiments import services as experiments
@@ -18,18 +19,19 @@ worker_shutting_down.connect(experiment_process.end_all)
 @shared_task
 def sweep() -> None:
     """Give up lost calls, drop old pictures, go on with comparisons and experiments; for beat."""
-    services.sweep()
-    side_by_side.resume()
-    experiments.resume()
-    keeping_warm.sweep()
-    warming.resume()
+    do_each(
+        services.sweep,
+        side_by_side.resume,
+        experiments.resume,
+        keeping_warm.sweep,
+        warming.resume,
+    )
 
 
 @shared_task
 def sweep_objects() -> None:
     """Delete old thumbnails, and the objects of pictures that no row names; beat calls this."""
-    pictures_kept.sweep_thumbnails()
-    pictures_kept.sweep_objects()
+    do_each(pictures_kept.sweep_thumbnails, pictures_kept.sweep_objects)
 
 
 @shared_task

@@ -6,6 +6,7 @@ from celery import shared_task
 from celery.signals import worker_ready
 from django.conf import settings
 
+from core.jobs import do_each
 from models_catalog import (
     alias_mirror,
     copying,
@@ -87,14 +88,19 @@ def mirror_alias(mirror_pk: int) -> None:
 
 @shared_task
 def sweep_staging() -> None:
-    """Delete what uploads and checks that were cut off left, in staging and on this machine."""
-    temporary.clear()
-    publication.clear_staging()
-    publication.clear_parts()
-    publication.clear_labels()
-    uploads.clear()
-    alias_mirror.clear()
-    drift.prepare()
+    """Delete what uploads and checks that were cut off left, in staging and on this machine.
+
+    One bucket that is away or denied keeps nothing of the others waiting.
+    """
+    do_each(
+        temporary.clear,
+        publication.clear_staging,
+        publication.clear_parts,
+        publication.clear_labels,
+        uploads.clear,
+        alias_mirror.clear,
+        drift.prepare,
+    )
 
 
 @worker_ready.connect

@@ -23,6 +23,7 @@ from django.utils import timezone
 from PIL import Image
 
 from core import remembered
+from core.errors import Denied
 from core.tests.locked import locked_by_another_program
 from endpoints.models import Endpoint
 from invocations import journal, pictures_kept, recording, runtime, services, under_way
@@ -400,11 +401,26 @@ def test_objects_that_no_row_names_are_deleted_after_a_day(
     Picture.objects.create(
         sha256="a" * 64, name="a", data=b"", thumbnail=b"", bucket=store, key="pictures/kept"
     )
-    assert pictures_kept.sweep_objects() == 0
+
+    def left() -> set[str]:
+        return {found.key for found in listing(bucket=store, prefix="")}
+
+    def away(*, bucket: str, prefix: str) -> Any:
+        if prefix == "pictures/":
+            raise Denied("No.")
+        return listing(bucket=bucket, prefix=prefix)
+
+    listing = s3.listing
+    pictures_kept.sweep_objects()
+    assert len(left()) == 4
     monkeypatch.setattr(pictures_kept, "_ORPHANED_AFTER", timedelta(hours=-1))
-    assert pictures_kept.sweep_objects() == 2
-    left = {found.key for found in s3.listing(bucket=store, prefix="")}
-    assert left == {"pictures/kept", "models/other"}
+    monkeypatch.setattr(s3, "listing", away)
+    with pytest.raises(Denied):
+        pictures_kept.sweep_objects()
+    assert left() == {"pictures/lost", "pictures/kept", "models/other"}
+    monkeypatch.setattr(s3, "listing", listing)
+    pictures_kept.sweep_objects()
+    assert left() == {"pictures/kept", "models/other"}
 
 
 def test_a_row_that_is_inserted_with_others_is_as_django_writes_it(

@@ -1,11 +1,16 @@
 """Checks leave threads for the endpoints, however many wait and however long they take."""
 
 import threading
+from functools import partial
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 
-from models_catalog import publication, tasks
+from core import clock
+from core.errors import Denied
+from models_catalog import drift, publication, stores, tasks
+from models_catalog.models import Upload
 
 
 @pytest.fixture
@@ -53,3 +58,22 @@ def test_messages_do_not_outlive_the_sweep_that_sends_them_again():
     every = settings.CELERY_BEAT_SCHEDULE["sweep-uploads"]["schedule"]
     assert tasks.check.expires is not None
     assert every <= tasks.check.expires <= 2 * every
+
+
+def test_a_bucket_that_is_denied_keeps_no_sweep_from_the_rest(db, monkeypatch):
+    done = []
+
+    def denied(*_):
+        raise Denied("No.")
+
+    monkeypatch.setattr(stores, "each_bucket", denied)
+    for room in (publication.clear_labels, drift.prepare):
+        monkeypatch.setattr(
+            f"{room.__module__}.{room.__name__}", partial(done.append, room.__name__)
+        )
+    owner = User.objects.create(username="o")
+    Upload.objects.create(owner=owner, length=1, bucket="b", expires_at=clock.now())
+    with pytest.raises(Denied):
+        tasks.sweep_staging()
+    assert done == ["clear_labels", "prepare"]
+    assert not Upload.objects.exists()
