@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 
 from activity.models import Event
 from activity.services import Subject, record
@@ -50,17 +50,34 @@ def note(event: Event, subject: Subject) -> None:
     if kind is None:
         return
     concern = kind.concern(subject)
-    rows = [
-        _new(event, kind.name, concern, webhook=webhook)
+    told = [
+        webhook.pk
         for webhook in Webhook.objects.filter(paused_at=None)
         if kind.name in webhook.kinds
         and (not webhook.only_models or concern.model in webhook.only_models)
     ]
+    rows = [_new(event, kind.name, concern, webhook_id=pk) for pk in _not_removed(told)]
     rows += [
         _new(event, kind.name, concern, person_id=pk) for pk in mails.readers(event, kind, concern)
     ]
     for row in Delivery.objects.bulk_create(rows):
         enqueue_on_commit("notices.tasks.deliver", row.pk)
+
+
+def _not_removed(webhooks: list[int]) -> list[int]:
+    """Those of the webhooks that are there, and that nobody removes until the transaction ends.
+
+    On PostgreSQL alone could one be removed: what names it would be refused with all of its
+    transaction. Its own lock for that hinders no change but a removal, and is none of Django's.
+    """
+    if not webhooks or connection.vendor != "postgresql":
+        return webhooks
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM notices_webhook WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE",
+            [webhooks],
+        )
+        return [pk for (pk,) in cursor.fetchall()]
 
 
 def _new(event: Event, kind: str, concern: kinds.Concern, **to: Any) -> Delivery:

@@ -530,3 +530,28 @@ def test_a_webhook_is_removed_while_a_delivery_to_it_is_settled(
         worker.join()
     assert not failed
     assert not Webhook.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_told_is_kept_where_its_webhook_is_removed_before_it_is_committed(
+    hook: Hook, version: Version, jobs: list[int]
+) -> None:
+    """On PostgreSQL the whole of it was refused, as a delivery named what was gone."""
+    webhook, _ = hook()
+    noted = threading.Event()
+
+    def remove() -> None:
+        assert noted.wait(30)
+        services.remove(uid=webhook.uid, actor=None)
+        connections.close_all()
+
+    worker = threading.Thread(target=remove)
+    worker.start()
+    with transaction.atomic():
+        ready(version)
+        noted.set()
+        locks.wait_for_waiter(or_until=lambda: not worker.is_alive())
+    worker.join(30)
+    assert Event.objects.filter(action="version.published").exists()
+    assert not Webhook.objects.exists()
+    assert not Delivery.objects.exists()
