@@ -103,6 +103,7 @@ class Recorded:
         #: Kept for a day, with the row; None where it is kept already, or is no picture.
         self.payload = payload
         self._lock = threading.RLock()
+        self._dropped = False
         self.written = row.pk is not None
 
     def begin(self) -> None:
@@ -121,7 +122,7 @@ class Recorded:
         there twice.
         """
         with self._lock:
-            if not self.row.settled:
+            if not self.row.settled and not self._dropped:
                 self.write_now(patiently=False)
             return self.written
 
@@ -141,7 +142,14 @@ class Recorded:
                 recorder().forget([self.uid])
 
     def _insert(self) -> int:
-        self.row.save(force_insert=True)
+        try:
+            self.row.save(force_insert=True)
+        except IntegrityError:
+            # It is there where the try before was written, and the connection lost over that.
+            rows = Invocation.everybodys.filter(uid=self.uid).values_list("pk", flat=True)
+            if (pk := rows.first()) is None:
+                raise
+            self.row.pk = pk
         return 1
 
     def change(self, **fields: object) -> None:
@@ -180,8 +188,9 @@ class Recorded:
                 Invocation.objects.filter(**named).update(thumbnail=thumbnail)
 
     def drop(self) -> None:
-        """The call is not made: nothing is left of it."""
+        """The call is not made: nothing is left of it, and the heartbeat writes no row any more."""
         with self._lock:
+            self._dropped = True
             if self.written:
                 self.row.delete()
             recorder().forget([self.uid])

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.db import IntegrityError, connection, connections
+from django.db import IntegrityError, OperationalError, connection, connections
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
@@ -388,6 +388,26 @@ def test_pictures_that_the_release_before_kept_in_rows_are_read(db: None) -> Non
     sent = pictures_kept.payload_of(picture)
     assert isinstance(sent, Payload)
     assert sent.data == _large()
+
+
+def test_a_row_whose_connection_is_lost_over_its_commit_is_there_once(
+    serving: Endpoint, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second try finds what the first one wrote; who waits for the call is answered."""
+    real = Invocation.save
+
+    def lost(row: Invocation, **how: Any) -> None:
+        monkeypatch.setattr(Invocation, "save", real)
+        real(Invocation(**{name: getattr(row, name) for name in columns}), **how)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    columns = [one.attname for one in Invocation._meta.concrete_fields]
+    monkeypatch.setattr(recording, "BETWEEN_TRIES_S", 0)
+    monkeypatch.setattr(Invocation, "save", lost)
+    recorded = Recorded(Invocation(endpoint=serving, version=version, target_model="t"))
+    recorded.write_now()
+    recorded.finish(state=Invocation.State.DONE)
+    assert Invocation.objects.get().state == Invocation.State.DONE
 
 
 def test_objects_that_no_row_names_are_deleted_after_a_day(

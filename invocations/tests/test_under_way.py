@@ -145,3 +145,14 @@ def test_a_call_that_has_ended_is_not_written_by_the_heartbeat_too(
     assert "Could not renew" not in caplog.text
     under_way.discard(ended)
     under_way.discard(going_on)
+
+
+def test_the_heartbeat_writes_no_row_of_a_call_that_is_not_made(serving, make_version):
+    """It has read which calls are under way, and then there is no place for one of them."""
+    told = {"target_model": "t", "asked": "", "asked_variant": "", "created_at": timezone.now()}
+    call = Invocation(endpoint=serving, version=make_version(), **told)
+    recorded = Recorded(call)
+    recorded.begin()
+    recorded.drop()
+    assert not UnderWay._has_row(recorded)
+    assert not Invocation.objects.exists()
