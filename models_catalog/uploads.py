@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -125,11 +125,6 @@ def create(
         raise ValidationError({"name": said % {"name": name}})
     place = stores.for_upload(model=name, store=store, actor=owner)
     now = clock.now()
-    if owner.uploads.unfinished().filter(expires_at__gt=now).count() >= MOST_UNFINISHED:
-        said = gettext("You have %(count)s unfinished uploads. Finish or cancel some of them.")
-        raise ValidationError({"name": [
-            ValidationError(said % {"count": MOST_UNFINISHED}, code=CONFLICT)
-        ]})  # fmt: skip
     upload = Upload(
         owner=owner,
         length=length,
@@ -151,6 +146,8 @@ def create(
     upload.full_clean(validate_unique=False)
     try:
         with transaction.atomic(), storage.room_for(length, user=owner):
+            # The person's row is locked now. Another try of the same upload is told below.
+            _check_unfinished(owner.uploads.exclude(uid=upload.uid), now)
             stores.hold(place)
             upload.save()
     except storage.OverQuota as over:
@@ -163,6 +160,14 @@ def create(
             raise ValidationError({"uid": gettext("Choose another id, at random.")}) from None
         return found  # of two tries at once
     return upload
+
+
+def _check_unfinished(uploads: UploadQuerySet, now: datetime) -> None:
+    if uploads.unfinished().filter(expires_at__gt=now).count() >= MOST_UNFINISHED:
+        said = gettext("You have %(count)s unfinished uploads. Finish or cancel some of them.")
+        raise ValidationError({"name": [
+            ValidationError(said % {"count": MOST_UNFINISHED}, code=CONFLICT)
+        ]})  # fmt: skip
 
 
 def find(*, owner: User, uid: str) -> Upload | None:

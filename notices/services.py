@@ -65,6 +65,8 @@ def make(
     )
     _take(webhook, Change(url, note, kinds, models, language))
     with transaction.atomic():
+        # Of two that are made at once, the second waits for the first, and counts it.
+        list(Webhook.objects.select_for_update(no_key=True).values_list("pk"))
         if Webhook.objects.count() >= MOST:
             said = _("There are %(most)s webhooks, the most that are possible: remove one first.")
             raise ValidationError(said % {"most": MOST}, code=CONFLICT)

@@ -674,6 +674,22 @@ def test_one_user_has_so_many_unfinished_uploads(
     assert (answer.status_code, code(answer)) == (409, "conflict")
 
 
+def test_of_two_uploads_that_begin_at_once_the_second_counts_the_first(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Upload.full_clean
+
+    def overtaken(row: Upload, **how: Any) -> None:
+        monkeypatch.setattr(Upload, "full_clean", real)
+        caller.address()
+        real(row, **how)
+
+    monkeypatch.setattr(uploads, "MOST_UNFINISHED", 1)
+    monkeypatch.setattr(Upload, "full_clean", overtaken)
+    assert code(caller.begin()) == "conflict"
+    assert Upload.objects.count() == 1
+
+
 def test_the_list_has_ones_own_uploads_that_are_not_a_version(
     caller: Caller, user_in: Callable[..., User]
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection, connections, transaction
 from django.db.models import F
 from standardwebhooks import WebhookVerificationError
@@ -19,6 +20,7 @@ from notices import delivering, sending, services, tasks
 from notices.models import Delivery, DeliveryAttempt, Webhook
 from notices.tests.conftest import Hook, make_version, ready, rejected
 from notices.tests.receiver import Receiver
+from tests.together import together
 
 DAY = timedelta(days=1)
 
@@ -555,3 +557,28 @@ def test_what_is_told_is_kept_where_its_webhook_is_removed_before_it_is_committe
     assert Event.objects.filter(action="version.published").exists()
     assert not Webhook.objects.exists()
     assert not Delivery.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_webhooks_that_are_made_at_once_the_second_counts_the_first(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook()
+    real, counted = services.signing.secret_of, []
+
+    def make() -> bool:
+        try:
+            hook()
+        except ValidationError:
+            return False
+        return True
+
+    def secret_of(*given: Any) -> str:
+        counted.append(given)
+        locks.wait_for_waiter(or_until=lambda: len(counted) == 2)
+        return real(*given)
+
+    monkeypatch.setattr(services, "MOST", 2)
+    monkeypatch.setattr(services.signing, "secret_of", secret_of)
+    assert sorted(together([make, make])) == [False, True]
+    assert Webhook.objects.count() == 2
