@@ -737,13 +737,15 @@ class LabelFile(models.Model):
     def of(cls, labels: list[str]) -> "LabelFile | None":
         """The row with these labels, made where there is none.
 
-        None where there are no labels, or one has a line end in it: those stay in the report.
+        It is locked until the caller's transaction ends, which gives it to a version. None where
+        there are no labels, or one has a line end in it: those stay in the report.
         """
         if not labels or any("\n" in label for label in labels):
             return None
         text = "\n".join(labels)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return cls.objects.get_or_create(sha256=digest, defaults={"text": text})[0]
+        rows = cls.objects.select_for_update(no_key=True)
+        return rows.get_or_create(sha256=digest, defaults={"text": text})[0]
 
     @property
     def labels(self) -> list[str]:

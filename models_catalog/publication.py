@@ -457,6 +457,10 @@ def _clear_staging(bucket: str) -> None:
 def clear_labels() -> None:
     """Delete labels that no version has any more, as it was rejected after all, and its model went.
 
-    A validation writes its labels and the version that has them in one transaction.
+    A validation locks its labels, and writes the version that has them, in one transaction.
     """
-    LabelFile.objects.filter(versions=None).delete()
+    for pk in list(LabelFile.objects.filter(versions=None).values_list("pk", flat=True)):
+        with transaction.atomic():
+            row = LabelFile.objects.select_for_update().filter(pk=pk).first()
+            if row is not None and not row.versions.exists():
+                row.delete()

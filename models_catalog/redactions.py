@@ -49,7 +49,7 @@ def _write_found(row: RegisteredModel | Version, values: dict[str, Any]) -> None
 def _write_labels(row: LabelFile, values: dict[str, Any]) -> None:
     """Write labels; where other ones became the same, their versions share that row."""
     digest = hashlib.sha256(values["text"].encode()).hexdigest()
-    same = LabelFile.objects.filter(sha256=digest).first()
+    same = LabelFile.objects.select_for_update(no_key=True).filter(sha256=digest).first()
     if same is None:
         LabelFile.objects.filter(pk=row.pk).update(sha256=digest, **values)
     else:

@@ -1,15 +1,18 @@
 """Labels are stored once for all versions that have the same."""
 
+import hashlib
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connection
+from django.db import connection, connections, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from core.tests import locks
 from models_catalog import publication
 from models_catalog.models import LabelFile, Version
 from models_catalog.tests.test_api_reading import made
@@ -60,6 +63,31 @@ def test_labels_that_no_version_has_are_cleared() -> None:
     made("digits", label_file=kept)
     publication.clear_labels()
     assert LabelFile.objects.get() == kept
+
+
+@pytest.mark.django_db(transaction=True)
+def test_labels_that_a_validation_finds_are_not_cleared_before_its_version_has_them() -> None:
+    """On PostgreSQL either of them failed."""
+    version, found = made("digits"), threading.Event()
+    left = LabelFile.objects.create(sha256=hashlib.sha256(b"zero").hexdigest(), text="zero")
+
+    def clear() -> None:
+        try:
+            assert found.wait(30)
+            publication.clear_labels()
+        finally:
+            connections.close_all()
+
+    worker = threading.Thread(target=clear)
+    worker.start()
+    with transaction.atomic():
+        assert LabelFile.of(["zero"]) == left
+        found.set()
+        locks.wait_for_waiter(or_until=lambda: not worker.is_alive())
+        Version.objects.filter(pk=version.pk).update(label_file=left)
+    worker.join(30)
+    version.refresh_from_db()
+    assert version.labels == ["zero"]
 
 
 @pytest.mark.parametrize("page", ["/models/digits/v2/", "/models/digits/v2/compare/?with=digits:1"])
