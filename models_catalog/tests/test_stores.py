@@ -148,6 +148,31 @@ def test_a_server_that_ignores_the_condition_is_told_of(
     assert _outcomes(made)[Right.PUT_NEW] == RightOutcome.UNKNOWN
 
 
+def test_two_tests_of_a_store_at_once_find_the_same(
+    admin: User, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One deletes its object, which has the key of the other's, before that has done with it."""
+    tested = Store(bucket=other, prefix="x", region="ap-northeast-2", encryption="sse-s3")
+    deleted: list[str] = []
+
+    def overtaken(self: Any, below: str) -> Any:
+        if below not in deleted:
+            deleted.append(below)
+            self._delete(below)
+
+    for name in ("_put_new", "_get", "_copy"):
+        with monkeypatch.context() as patch:
+            deleted.clear()
+            real = getattr(store_rights._Trial, name)
+            patch.setattr(
+                store_rights._Trial,
+                name,
+                lambda self, below, real=real: overtaken(self, below) or real(self, below),
+            )
+            found = store_rights.tried(tested)
+        assert [one for one in found if one.outcome != RightOutcome.ALLOWED] == [], name
+
+
 @pytest.mark.parametrize(
     ("given", "field"),
     [
