@@ -10,7 +10,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from core import aws, errors
+from core import aws, errors, threads
 from core.remembered import Remembered, Shared
 from core.sentences import phrase
 from endpoints.models import Endpoint
@@ -77,12 +77,13 @@ def _asked(instance_type: str, *, again: bool = False) -> _QuotaAnswer:
         forget()
     elif (kept := _answers.get(instance_type, lambda: None)) is not None:
         return kept
+    mine: Future[_QuotaAnswer] | None = None
     with _lock:
         future = _under_way.get(instance_type)
         if future is None:
-            future = _under_way[instance_type] = Future()
-            asking = threading.Thread(target=_ask, args=(instance_type, future), daemon=True)
-            asking.start()
+            future = mine = _under_way[instance_type] = Future()
+    if mine is not None and threads.started(_ask, instance_type, mine, name="quota") is None:
+        _ask(instance_type, mine)  # here, then: others may wait for it already
     try:
         return future.result(WAITS_S)
     except TimeoutError:

@@ -10,7 +10,6 @@ moment later leads nowhere.
 import ipaddress
 import queue
 import socket
-import threading
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from core import threads
 from core.sentences import Sentence, phrase
 from notices.models import URL_LENGTH
 
@@ -176,9 +176,9 @@ def _look_up(host: str, port: int) -> list[Address]:
         except (OSError, ValueError) as error:  # UnicodeError, too: a label that is too long
             answers.put(error)
 
-    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    thread = threads.started(ask, name="resolve")
     try:
-        found = answers.get(timeout=RESOLVE_S)
+        found = answers.get(timeout=RESOLVE_S if thread is not None else 0)
     except queue.Empty:
         raise Unresolved(
             phrase("The address of %(host)s was not found in time.", host=host)

@@ -11,10 +11,12 @@ import pytest
 from accounts.token_uses import Uses
 from core.api.idempotency import _Renewer
 from core.worker_watch import WorkerWatch
+from endpoints import quotas
 from invocations import pool
 from invocations.pictures_kept import Storing
 from invocations.recording import Recorder
 from invocations.under_way import UnderWay
+from notices import addresses
 
 Started = list[threading.Thread]
 
@@ -98,3 +100,20 @@ def test_without_a_thread_no_place_of_the_pool_is_taken(started: Started) -> Non
         places.submit(lambda: None)
     places.submit(lambda: None)
     assert len(started) == 1
+
+
+def test_without_a_thread_a_quota_is_asked_for_here(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked for it later waited for an answer that nobody gave."""
+    monkeypatch.setattr(quotas, "limit_of", lambda _type: 7)
+    quotas.forget()
+    assert quotas._asked("ml.m5.large").limit == 7
+    quotas.forget()
+    assert not quotas._under_way
+
+
+def test_without_a_thread_the_address_of_a_webhook_is_not_found_now(started: Started) -> None:
+    """So its delivery is tried again, as where no name server answers."""
+    with pytest.raises(addresses.Unresolved, match="not found in time"):
+        addresses._look_up("receiver.example", 443)
