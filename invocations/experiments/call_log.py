@@ -11,7 +11,9 @@ import fcntl
 import json
 import logging
 import os
+import re
 import uuid
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from invocations.experiments.tally import MadeCall
 logger = logging.getLogger(__name__)
 
 _SUFFIX = ".calls"
+_NAME = re.compile(rf"experiment-(?P<uid>[0-9a-z]+)-[0-9a-f]+{re.escape(_SUFFIX)}")
 
 
 class CallLog:
@@ -106,5 +109,23 @@ def drop_others(uid: str, keep: str = "") -> None:
     """Delete the experiment's files, but for ``keep``."""
     for path in Path(settings.JOURNAL_DIR).glob(f"experiment-{uid}-*{_SUFFIX}"):
         if path.name != keep:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def drop_ended(unfinished: Callable[[Collection[str]], Collection[str]]) -> None:
+    """Delete the files of experiments that have ended, and whose process was killed at that.
+
+    ``unfinished``: which experiments of these are to go on, by their uids.
+    """
+    folder = Path(settings.JOURNAL_DIR)
+    found = {
+        path: named["uid"]
+        for path in folder.glob(f"experiment-*{_SUFFIX}")
+        if (named := _NAME.fullmatch(path.name)) is not None
+    }
+    going_on = unfinished(set(found.values())) if found else ()
+    for path, uid in found.items():
+        if uid not in going_on:
             with contextlib.suppress(OSError):
                 path.unlink()

@@ -21,7 +21,7 @@ from endpoints import instance_memory, prices
 from endpoints.models import Endpoint
 from endpoints.prices import Cost
 from invocations import cache_simulation, services
-from invocations.experiments import drawing, recorded_day, sending, tally, targets
+from invocations.experiments import call_log, drawing, recorded_day, sending, tally, targets
 from invocations.experiments.recorded_day import Recorded
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.tally import TargetTally
@@ -352,9 +352,14 @@ def rename(*, experiment: Experiment, name: str, actor: User) -> None:
 
 
 def resume() -> None:
-    """Queue each experiment that is due: what Redis lost, was cut off, or found no place."""
+    """Queue each experiment that is due: what Redis lost, was cut off, or found no place.
+
+    What a process left on this machine that was killed after its end goes.
+    """
     for pk in Experiment.objects.due().values_list("pk", flat=True)[:20]:
         enqueue_on_commit(_TASK, pk)
+    rows = Experiment.objects.unfinished()
+    call_log.drop_ended(lambda uids: set(rows.filter(uid__in=uids).values_list("uid", flat=True)))
 
 
 def wait_until_done(uid: str, *, seconds: float) -> None:

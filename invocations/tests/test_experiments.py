@@ -403,6 +403,26 @@ def test_on_another_host_all_that_may_have_begun_is_unknown_and_nothing_is_made_
     assert len(sagemaker.asked) == 5 + 32
 
 
+def test_what_a_process_left_that_was_killed_at_the_end_goes(
+    three: list[Version],
+    sagemaker: Runtime,
+    operator: User,
+    tmp_path: Path,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.JOURNAL_DIR = str(tmp_path)
+    ended, waits = _start(operator, calls=3), _start(operator, calls=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(call_log, "drop_others", lambda *_given, **_how: None)
+        _run(ended)
+    call_log.CallLog(waits.uid).close()
+    assert len(list(tmp_path.glob("*.calls"))) == 2
+    experiments.resume()
+    (left,) = tmp_path.glob("*.calls")
+    assert waits.uid in left.name
+
+
 def test_a_log_whose_process_lives_is_not_read(tmp_path: Path, settings: Any) -> None:
     settings.JOURNAL_DIR = str(tmp_path)
     made = call_log.CallLog("a" * 32)
