@@ -239,6 +239,14 @@ def record_password(*, user: User, actor: User | None) -> None:
     _record("user.password_changed" if own else "user.password_reset", Person.of(user), actor)
 
 
+def still_has_password(user: User) -> bool:
+    """Whether the user is active, and has the password that was read with ``user``.
+
+    Asked under the lock of `changing_users`: what was begun with a password ends with it.
+    """
+    return User.objects.filter(pk=user.pk, is_active=True, password=user.password).exists()
+
+
 def revoke_tokens(*, user: User, actor: User | None) -> int:
     """Revoke all tokens of the API that ``user`` has; returns how many."""
     now = clock.now()

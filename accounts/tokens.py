@@ -196,13 +196,14 @@ def make(
     wanted = [scope.value for scope in Scope if scope.value in set(scopes)]
     _check(user=user, name=name, given=set(scopes), wanted=wanted, days=days, within=within)
     secret = new_secret()
-    # Under the lock of all changes of users: it ends the tokens of who is deactivated.
+    # Under the lock of all changes of users: it ends the tokens of who is deactivated, or gets
+    # another password, after which nobody makes one who was logged in with that before.
     with services.changing_users(actor=None, users=[user.pk]):
         now = clock.now()
         living = Token.objects.living(now).filter(user=user)
         parent = None if within is None else living.filter(pk=within.token_id).first()
         gone = within is not None and parent is None
-        if gone or not User.objects.filter(pk=user.pk, is_active=True).exists():
+        if gone or not services.still_has_password(user):
             raise ValidationError(_("Your account or your token has just ended. Log in again."))
         if living.count() >= MOST:
             said = _("You have %(most)s tokens, the most that are possible: revoke one first.")

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth import views as auth
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.decorators import method_decorator
@@ -87,10 +88,16 @@ class PasswordChangeView(auth.PasswordChangeView):
             return paused(request)
 
     def form_valid(self, form: PasswordChangeForm) -> HttpResponse:
-        """Change it, and record the event."""
+        """Change it, and record the event; not where an admin has set another one meanwhile."""
         user = actor(self.request)
         with services.changing_users(actor=user, users=[user.pk]):
-            answer = super().form_valid(form)
+            # With which the old password was compared, before the lock.
+            same = services.still_has_password(user)
+            answer = super().form_valid(form) if same else None
+        if answer is None:
+            wrong = form.error_messages["password_incorrect"]
+            form.add_error("old_password", ValidationError(wrong, code="password_incorrect"))
+            return self.form_invalid(form)
         messages.success(
             self.request,
             _("Your password is changed. You are logged out in all other browsers."),

@@ -47,6 +47,28 @@ def test_other_sessions_end_at_a_change_of_the_own_password(sessions: list[Clien
     assert [_logged_in(client) for client in sessions] == [True, False]
 
 
+def test_a_change_of_the_own_password_does_not_undo_one_by_an_admin(
+    ada: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who knew the old password began it, and the admin's new one ends all that."""
+    client, set_by_admin = Client(), "set by an admin meanwhile"
+    client.force_login(ada)
+    usual = ThrottledPasswordChangeForm.clean_old_password
+
+    def slow(form: ThrottledPasswordChangeForm) -> str:
+        checked = usual(form)
+        services.set_password(actor=None, user=User.objects.get(pk=ada.pk), password=set_by_admin)
+        return checked
+
+    monkeypatch.setattr(ThrottledPasswordChangeForm, "clean_old_password", slow)
+    passwords = {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
+    answer = client.post("/password/", {"old_password": PASSWORD, **passwords})
+    assert answer.status_code == 400
+    assert User.objects.get(pk=ada.pk).check_password(set_by_admin)
+    assert not Event.objects.filter(action="user.password_changed").exists()
+    assert not _logged_in(client)
+
+
 @pytest.mark.not_quick
 @pytest.mark.parametrize("taken", ["is_active", "is_superuser"])
 def test_a_change_of_the_own_password_gives_nothing_back_that_an_admin_took_meanwhile(

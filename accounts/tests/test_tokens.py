@@ -307,6 +307,16 @@ def test_tokens_end_with_the_account_and_with_the_password(
         assert _ask(secret).status_code == 401
 
 
+def test_no_token_is_made_by_who_was_logged_in_with_the_password_before(vera: User) -> None:
+    """A request that was under way as an admin set another one; its token stayed."""
+    begun = User.objects.get(pk=vera.pk)
+    services.set_password(actor=None, user=vera, password=GOOD + "!")
+    with pytest.raises(ValidationError, match="Log in again"):
+        _make(begun)
+    assert not Token.objects.exists()
+    _make(vera)
+
+
 def test_a_deleted_owners_token_is_none(vera: User, user_in: UserIn) -> None:
     _, secret = _make(vera)
     services.delete_user(actor=None, user=vera)
