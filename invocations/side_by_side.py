@@ -438,13 +438,16 @@ def _given(given: Sequence[GivenPicture], actor: User) -> list[ComparedPicture]:
         return []
     wanted = {picture.sha256 for picture in given}
     known = pictures_kept.names_of(actor, pictures_kept.seen_by(actor).filter(sha256__in=wanted))
-    if missing := len(wanted - set(known)):
+    if wanted <= set(known):
+        # So that they are kept from now on; one may be deleted in this moment.
+        kept = Picture.objects.filter(sha256__in=wanted).update(used_at=clock.now())
+    else:
+        kept = len(known)
+    if missing := len(wanted) - kept:
         said = _(
             "Pictures that are not kept (any more): %(count)s. Send them again; nothing was called."
         )
         raise ComparisonRefused(said % {"count": missing}, "invalid")
-    # So that they are kept from now on.
-    Picture.objects.filter(sha256__in=wanted).update(used_at=clock.now())
     return [
         ComparedPicture(
             sha256=picture.sha256,

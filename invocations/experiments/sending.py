@@ -82,17 +82,25 @@ def _check_given(given: set[str], actor: User) -> None:
     if len(given) > settings.EXPERIMENT_PICTURES:
         said = _("Give %(most)s pictures at most. Nothing was called.")
         raise ExperimentRefused(said % {"most": settings.EXPERIMENT_PICTURES}, "invalid", "given")
-    if missing := len(given) - pictures_kept.seen_by(actor).filter(sha256__in=given).count():
+    _refuse_missing(len(given) - pictures_kept.seen_by(actor).filter(sha256__in=given).count())
+
+
+def _refuse_missing(count: int) -> None:
+    if count:
         said = _(
             "Pictures that are not kept (any more): %(count)s. Send them again; nothing was called."
         )
-        raise ExperimentRefused(said % {"count": missing}, "invalid", "given")
+        raise ExperimentRefused(said % {"count": count}, "invalid", "given")
 
 
 def keep_longer(given: Sequence[str]) -> None:
-    """Have the pictures that somebody gave kept from now on as long as any other."""
+    """Have the pictures that somebody gave kept from now on as long as any other.
+
+    Raises ExperimentRefused where one was deleted since it was looked for.
+    """
     if given:
-        Picture.objects.filter(sha256__in=given).update(used_at=clock.now())
+        kept = Picture.objects.filter(sha256__in=given).update(used_at=clock.now())
+        _refuse_missing(len(set(given)) - kept)
 
 
 def _test_set(targets: Sequence[CallTarget]) -> QuerySet[LabelledPicture]:

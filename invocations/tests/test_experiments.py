@@ -23,7 +23,7 @@ from core.sentences import phrase
 from endpoints.models import Endpoint
 from invocations import experiment_views, runtime, services
 from invocations.capacity import traffic
-from invocations.experiments import call_log, drawing, process, running, tally
+from invocations.experiments import call_log, drawing, process, running, sending, tally
 from invocations.experiments import services as experiments
 from invocations.experiments.refused import ExperimentRefused
 from invocations.experiments.running import Clockwork
@@ -679,6 +679,22 @@ def _own_picture(sha256: str) -> None:
     Picture.objects.create(
         sha256=sha256, name="mine.png", content_type="image/png", data=_png(), thumbnail=b""
     )
+
+
+def test_a_picture_of_ones_own_that_is_deleted_while_it_begins_is_said(
+    three: list[Version], operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _own_picture("a" * 64)
+    real = sending.check_pictures
+
+    def overtaken(*asked: Any) -> None:
+        real(*asked)
+        Picture.objects.all().delete()
+
+    monkeypatch.setattr(sending, "check_pictures", overtaken)
+    with pytest.raises(ExperimentRefused, match="that are not kept"):
+        _start(operator, given=["a" * 64])
+    assert not Experiment.objects.exists()
 
 
 @pytest.mark.not_quick

@@ -101,6 +101,21 @@ def test_a_picture_that_is_no_longer_kept_is_said(two: Pair, models: Models, vie
         _alone(two[0], viewer, [picture])
 
 
+def test_a_picture_that_is_deleted_while_a_comparison_begins_is_said(
+    two: Pair, models: Models, viewer: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures, real = [_kept(1, "a.png"), _kept(2, "b.png")], pictures_kept.names_of
+
+    def overtaken(*asked: Any) -> dict[str, str]:
+        found = real(*asked)
+        Picture.objects.filter(sha256=pictures[0].sha256).delete()
+        return found
+
+    monkeypatch.setattr(pictures_kept, "names_of", overtaken)
+    with pytest.raises(side_by_side.ComparisonRefused, match="that are not kept"):
+        _alone(two[0], viewer, pictures)
+
+
 def test_what_is_given_is_kept_for_a_day_and_deleted_then(
     two: Pair, models: Models, viewer: User, objects: Objects
 ) -> None:
