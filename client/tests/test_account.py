@@ -250,4 +250,31 @@ def test_somebody_without_a_home_has_no_log_in_and_keeps_no_uploads(
     assert config.uploads_file() is None
     ran = mme("whoami")
     assert ran.code == 1
-    assert "set HOME or XDG_CONFIG_HOME" in ran.err
+    assert "Set HOME or XDG_CONFIG_HOME" in ran.err
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", "null", '"x"', '{"url": "http://x"}', "\udcff"])
+def test_a_kept_login_that_is_damaged_is_said_with_what_to_do(
+    mme: Mme, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    config.keep(config.Login("http://127.0.0.1:9", "mme_x"))
+    config.file().write_bytes(kept.encode(errors="surrogateescape"))
+    ran = mme("whoami")
+    assert ran.code == 1
+    assert ran.err == (
+        f"{config.file()}: It is not as mme login wrote it. Write it anew: mme login URL.\n"
+    )
+    monkeypatch.setattr("mme_client.cli.words.language", lambda: "ko")
+    assert "mme login이 쓴 내용이 아닙니다." in mme("whoami").err
+
+
+def test_a_kept_login_that_cannot_be_used_is_said_in_korean(
+    mme: Mme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mme_client.cli.words.language", lambda: "ko")
+    config.keep(config.Login("http://127.0.0.1:9", "mme_x"))
+    config.file().chmod(0o644)
+    assert "다른 사용자가 읽을 수 있습니다." in mme("whoami").err
+    config.file().unlink()
+    config.file().mkdir()
+    assert mme("whoami").err == f"{config.file()}: 폴더입니다. 파일을 지정하세요.\n"

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mme_client.cli import reasons
+from mme_client.cli.words import _
+
 
 @dataclass(frozen=True)
 class Login:
@@ -30,7 +33,7 @@ def file() -> Path:
     try:
         return Path(base or Path.home() / ".config") / "mme" / "login.json"
     except RuntimeError:  # of a user whom the system does not know, as in containers
-        raise ConfigError(Path("~"), "there is no home; set HOME or XDG_CONFIG_HOME") from None
+        raise ConfigError(Path("~"), _("There is no home. Set HOME or XDG_CONFIG_HOME.")) from None
 
 
 def uploads_file() -> Path | None:
@@ -66,13 +69,17 @@ def kept_login() -> Login:
         with path.open(encoding="utf-8") as opened:
             mode = os.fstat(opened.fileno()).st_mode
             if stat.S_IMODE(mode) & 0o077:
-                raise ConfigError(path, f"others may read it: chmod 600 {path}")
+                raise ConfigError(path, _("Others may read it: chmod 600 {path}").format(path=path))
             kept = json.load(opened)
         return Login(str(kept["url"]), str(kept["token"]))
     except (FileNotFoundError, NotADirectoryError):
         return Login("", "")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(path, str(error)) from None
+    except OSError as error:
+        raise ConfigError(path, reasons.of_file(error)) from None
+    except (ValueError, KeyError, TypeError):
+        raise ConfigError(
+            path, _("It is not as mme login wrote it. Write it anew: mme login URL.")
+        ) from None
 
 
 def keep(login: Login) -> Path:

@@ -13,6 +13,16 @@ MESSAGES: dict[str, str] = {
     "It is {limit} or less.": "{limit} 이하여야 합니다.",
     "It is a whole number.": "정수여야 합니다.",
     "It is a number.": "숫자여야 합니다.",
+    # --- config.py ---
+    "There is no home. Set HOME or XDG_CONFIG_HOME.": (
+        "홈 폴더가 없습니다. HOME 또는 XDG_CONFIG_HOME을 설정하세요."
+    ),
+    "Others may read it: chmod 600 {path}": (
+        "다른 사용자가 읽을 수 있습니다. 실행하세요: chmod 600 {path}"
+    ),
+    "It is not as mme login wrote it. Write it anew: mme login URL.": (
+        "mme login이 쓴 내용이 아닙니다. 다시 쓰려면: mme login URL"
+    ),
     # --- app.py ---
     "Example:": "예:",
     "Usage:": "사용법:",
