@@ -1,5 +1,6 @@
 """The package as it is installed: without Django, without the portal, and quick."""
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ import pytest
 
 import mme_client
 from client.tests.conftest import CLIENT, Ran
+from client.tests.fake_portal import FakePortal, Says
 from core.version import VERSION
 
 SOURCE = CLIENT / "src"
@@ -96,3 +98,16 @@ def test_a_command_without_its_words_says_what_is_missing(mme_process: Callable[
     ran = mme_process()
     assert ran.code == 2
     assert "Usage:" in ran.err
+
+
+@pytest.mark.parametrize("closed", ["--json >&-", "2>&-", "<&-", "--json >&- 2>&-"])
+def test_a_stream_that_the_shell_closed_is_no_fault(fake: FakePortal, closed: str) -> None:
+    fake.answers = [Says(document={"items": [], "next": None})]
+    ran = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -c "from mme_client.cli.main import main; main()" models {closed}',
+         sys.executable],
+        env=os.environ | {"PYTHONPATH": str(CLIENT / "src"), "MME_URL": fake.url, "MME_TOKEN": "x"},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode == 0, ran.stderr

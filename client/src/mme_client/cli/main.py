@@ -3,6 +3,7 @@
 import atexit
 import gc
 import io
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ def main() -> None:
     # need not look through it.
     gc.set_threshold(100_000, 10, 10)
     atexit.register(gc.freeze)
+    _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A locale such as ko_KR.EUC-KR has not each letter that somebody wrote into a note.
         sys.stdout.reconfigure(errors="replace")
@@ -29,6 +31,13 @@ def main() -> None:
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _ended)
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that the shell closed (``>&-``) are empty, and take what nobody reads."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _ended(number: int, _frame: object) -> NoReturn:
