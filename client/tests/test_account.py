@@ -278,3 +278,16 @@ def test_a_kept_login_that_cannot_be_used_is_said_in_korean(
     config.file().unlink()
     config.file().mkdir()
     assert mme("whoami").err == f"{config.file()}: 폴더입니다. 파일을 지정하세요.\n"
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "[::1", "http://a b", "http://127.0.0.1:99999"])
+def test_what_is_no_address_is_wrong_use(
+    mme: Mme, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("mme_x\n"))
+    ran = mme("login", url, "--token", "-")
+    assert (ran.code, ran.out) == (2, "")
+    assert "is no address of a portal" in ran.err or "mme login URL." in ran.err
+    ran = mme("whoami", url=url, token="mme_x")
+    assert (ran.code, ran.out) == (2, "")
+    assert "is no address of a portal" in ran.err

@@ -117,7 +117,21 @@ def test_a_redirect_is_not_followed_and_gets_no_token(fake: FakePortal) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ftp://h", "h:80", "https://", "https://me:secret@h", "http://h/?token=mme_x"]
+    "url",
+    [
+        "",
+        "ftp://h",
+        "h:80",
+        "https://",
+        "https://me:secret@h",
+        "http://h/?token=mme_x",
+        "http://[::1",
+        "http://a b",
+        "http://h:99999",
+        "http://h:x",
+        "http://a..b",
+        f"http://{'a' * 64}.example",
+    ],
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"address|MME_URL"):

@@ -13,11 +13,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationParseError,
+    NewConnectionError,
+    SSLError,
+)
 from urllib3.util import Retry, Timeout, make_headers, parse_url
 
 from mme_client import __version__, errors
@@ -77,6 +83,18 @@ class Body(Protocol):
         ...
 
 
+def _parts(url: str) -> SplitResult | None:
+    """The parts of an address; None where a connection to it could not even be tried."""
+    try:
+        parts = urlsplit(url)
+        parse_url(url)  # reads host and port as a connection does
+        if parts.hostname and ":" not in parts.hostname:
+            parts.hostname.encode("idna")  # its parts have 1 to 63 letters
+    except (ValueError, LocationParseError):
+        return None
+    return parts
+
+
 class Transport:
     """The connections to one portal, and what is sent with each request.
 
@@ -95,8 +113,8 @@ class Transport:
         ca_bundle: str | os.PathLike[str] | None = None,
         seen_version: Callable[[str], None] | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = _parts(url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{_hidden(url)!r} is no address of a portal, such as https://HOST.")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("The address of a portal has no password, query or fragment.")

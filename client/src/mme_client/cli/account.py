@@ -6,7 +6,6 @@ import getpass
 import sys
 import webbrowser
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from mme_client import errors
 from mme_client.cli import config
@@ -29,7 +28,7 @@ def login(url: str, token: str, *, json: bool, quiet: bool, timeout: float | Non
               "give it on standard input, with --token -.")
         )  # fmt: skip
     url = config.address(url or config.load().url)
-    host = urlsplit(url).hostname
+    host = config.host_of(url)
     if not host:
         raise WrongUse(_("Say which portal: mme login URL."))
     if url.startswith("http:") and not config.is_loopback(host):

@@ -100,9 +100,16 @@ def address(text: str) -> str:
     """The address that somebody typed: https where no scheme is, but for this machine."""
     text = text.strip().rstrip("/")
     if "://" not in text:
-        host = urlsplit(f"//{text}").hostname or ""
-        text = f"{'http' if is_loopback(host) else 'https'}://{text}"
+        text = f"{'http' if is_loopback(host_of(f'//{text}')) else 'https'}://{text}"
     return text
+
+
+def host_of(url: str) -> str:
+    """The host of an address; empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # http://[::1
+        return ""
 
 
 def is_loopback(host: str) -> bool:
