@@ -75,6 +75,29 @@ def test_what_the_system_and_the_parser_tell_is_korean_too(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "url", "token", "said"),
+    [
+        (("show", "digits:"), "http://h", "x", "버전이 아닙니다: 'digits:'."),
+        (("whoami",), "ftp://h", "x", "포털의 주소가 아닙니다: 'ftp://h'."),
+        (("whoami",), "http://h/?a=b", "x", "비밀번호, 쿼리, 프래그먼트를 쓸 수 없습니다."),
+        (("whoami",), "http://h", "a b", "토큰에 쓸 수 없는 문자가 있습니다."),
+    ],
+)
+def test_what_the_library_says_of_a_value_is_korean_too(
+    mme: Callable[..., Ran],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    url: str,
+    token: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(words, "language", lambda: "ko")
+    ran = mme(*arguments, url=url, token=token)
+    assert ran.code == 2
+    assert said in ran.err
+
+
+@pytest.mark.parametrize(
     ("variables", "korean"),
     [
         ({"LANG": "ko_KR.UTF-8"}, True),

@@ -13,6 +13,16 @@ MESSAGES: dict[str, str] = {
     "It is {limit} or less.": "{limit} 이하여야 합니다.",
     "It is a whole number.": "정수여야 합니다.",
     "It is a number.": "숫자여야 합니다.",
+    "{value} is no version; write it as digits:2.": (
+        "버전이 아닙니다: {value}. digits:2처럼 쓰세요."
+    ),
+    "{value} is no address of a portal, such as https://HOST.": (
+        "포털의 주소가 아닙니다: {value}. https://HOST처럼 쓰세요."
+    ),
+    "The address of a portal has no password, query or fragment.": (
+        "포털의 주소에는 비밀번호, 쿼리, 프래그먼트를 쓸 수 없습니다."
+    ),
+    "The token has characters that no token has.": "토큰에 쓸 수 없는 문자가 있습니다.",
     # --- config.py ---
     "There is no home. Set HOME or XDG_CONFIG_HOME.": (
         "홈 폴더가 없습니다. HOME 또는 XDG_CONFIG_HOME을 설정하세요."

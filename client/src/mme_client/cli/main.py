@@ -101,7 +101,7 @@ def _failed(error: Exception, *, json: bool) -> int:
         say(str(error))
         return exits.Exit.FAILED
     if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
-        return _wrong_use(str(error))
+        return _wrong_use(reasons.of_library(str(error)))
     if not isinstance(error, errors.MmeError):
         raise error
     if json:

@@ -40,3 +40,26 @@ def of_value(text: str) -> str:
         if found := pattern.search(text):
             return sentence.format(**found.groupdict()).replace("'", "")
     return text.removeprefix("Value error, ")
+
+
+# What the library says of a value, before anything is sent.
+_NO_VERSION = re.compile(r"(?P<value>.*) is no version; write it as digits:2\.", re.DOTALL)
+_NO_ADDRESS = re.compile(
+    r"(?P<value>.*) is no address of a portal, such as https://HOST\.", re.DOTALL
+)
+_SECRET_ADDRESS = re.compile(r"The address of a portal has no password, query or fragment\.")
+_NO_TOKEN = re.compile(r"The token has characters that no token has\.")
+
+
+def of_library(text: str) -> str:
+    """Why the library does not take a value, in the language of the locale."""
+    sentences = (
+        (_NO_VERSION, _("{value} is no version; write it as digits:2.")),
+        (_NO_ADDRESS, _("{value} is no address of a portal, such as https://HOST.")),
+        (_SECRET_ADDRESS, _("The address of a portal has no password, query or fragment.")),
+        (_NO_TOKEN, _("The token has characters that no token has.")),
+    )
+    for pattern, sentence in sentences:
+        if found := pattern.fullmatch(text):
+            return sentence.format(**found.groupdict())
+    return text

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from mme_client import __version__
-from mme_client.cli import config, words
+from mme_client.cli import config, reasons, words
 from mme_client.cli.terminal import Terminal
 from mme_client.cli.words import _
 from mme_client.errors import MmeError
@@ -55,7 +55,7 @@ def portal_of(login: config.Login, terminal: Terminal) -> Portal:
     try:
         return Portal(login.url, login.token, language=words.language(), seen_version=seen)
     except ValueError as error:
-        raise WrongUse(str(error)) from None
+        raise WrongUse(reasons.of_library(str(error))) from None
 
 
 def fits(version: str) -> bool:
