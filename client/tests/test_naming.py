@@ -96,3 +96,11 @@ def test_the_library_moves_an_alias_where_it_is_as_it_was_read(fake: FakePortal)
             portal.aliases.put("digits@live", 3, etag=seen.etag)
         with pytest.raises(ValueError, match="digits@production"):
             portal.aliases.get("digits:2")
+
+
+def test_a_model_without_aliases_says_so(mme: Mme, fake: FakePortal) -> None:
+    fake.answers = [Says(document={"items": [], "next": None})]
+    ran = mme("alias", "digits", url=fake.url, token="t")
+    assert (ran.code, ran.out, ran.err) == (0, "", "There are none.\n")
+    assert mme("alias", "digits", "--json").out == '{\n  "items": [],\n  "next": null\n}\n'
+    assert mme("alias", "digits", "--quiet").out == ""

@@ -101,6 +101,9 @@ def _list(portal: Portal, terminal: Terminal, model: str, *, json: bool, quiet: 
             (one.name, str(one.number), at(one.moved_at), one.moved_by or "", one.reason)
             for one in found
         ]
+        if not rows:
+            terminal.note(_("There are none."))
+            return
         terminal.table(headings, rows)
 
 
