@@ -170,3 +170,13 @@ def test_no_document_holds_what_a_terminal_obeys(mme: Callable[..., Ran], fake: 
     assert json.loads(ran.out)["note"] == note
     assert terminal.clean(ran.out) == ran.out
     assert "\u00e9 \ud55c" in ran.out
+
+
+def test_a_size_is_written_as_the_pages_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = (0, 1023, 1024, 3 << 20, 5 << 40)
+    assert [terminal.size(one) for one in sizes] == [
+        "0 bytes", "1023 bytes", "1.0 KB", "3.0 MB", "5120.0 GB",
+    ]  # fmt: skip
+    monkeypatch.setattr(words, "language", lambda: "ko")
+    assert terminal.size(5) == "5바이트"
+    assert terminal.size(2048) == "2.0 KB"

@@ -345,6 +345,7 @@ MESSAGES: dict[str, str] = {
         "이미 있는 파일입니다. 바꾸려면 --force를 사용하세요"
     ),
     "{name} was refused.": "거부되었습니다: {name}",
+    "{n} bytes": "{n}바이트",
     "There are none.": "없습니다.",
     # --- serving.py ---
     "The portal goes on with the endpoint. See: mme endpoints {name}": (

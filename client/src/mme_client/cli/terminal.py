@@ -203,10 +203,12 @@ def size(count: int | None) -> str:
     if count is None:
         return ""
     value = float(count)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if value < 1024 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+    if value < 1024:
+        return _("{n} bytes").format(n=count)
+    for unit in ("KB", "MB", "GB"):
         value /= 1024
+        if value < 1024 or unit == "GB":
+            return f"{value:.1f} {unit}"
     raise AssertionError("unreachable")
 
 
