@@ -236,3 +236,8 @@ window.addEventListener("pageshow", () => {
   leaving = undefined;
   for (const form of document.forms) delete form.dataset.sent;
 });
+
+// The answer of a form shows a new secret once. Reloaded, it would send the form again, and make
+// another one; so a reload leads where "Done" does.
+const shownOnce = document.querySelector("a[data-shown-once]");
+if (shownOnce) window.history.replaceState(null, "", shownOnce.href);
