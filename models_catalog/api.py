@@ -771,8 +771,8 @@ def compare(request: HttpRequest, name: str, number: int, query: Query[ComparePa
         other = one.model.versions.filter(number__lt=number).order_by("-number").first()
         other = other or references.Reference(name).resolve(with_report=True)
     if other is None:
-        said = _("There is no version to compare it with.")
-        raise Problem("not-found", said)
+        said = _("There is no version to compare it with: %(name)s.")
+        raise Problem("not-found", said % {"name": query.other or name})
     found = comparing.compare(one, other)
     return {
         "one": {"model": one.model.name, "number": one.number},

@@ -71,6 +71,9 @@ def test_the_other_one_is_a_reference_or_the_version_before(viewer: Client) -> N
         assert viewer.get(f"{V1}{path}?other={query}").status_code == status
     assert got(viewer, "/models/digits/versions/1/comparison")["other"]["number"] == 1  # live
     assert viewer.get(f"{V1}/models/digits/versions/9/comparison").status_code == 404
+    refused = viewer.get(f"{V1}/models/digits/versions/1/comparison?other=digits:7")
+    assert refused.status_code == 404
+    assert refused.json()["detail"] == "There is no version to compare it with: digits:7."
 
 
 @pytest.mark.not_quick
