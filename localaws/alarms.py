@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from localaws.statuses import AlarmState
-
 from .clock import Clock
 from .options import Options
 from .resource_store import Resource, ResourceStore
+from .statuses import AlarmState
 from .telemetry import Telemetry, Values, import_moto
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from localaws.statuses import EndpointStatus
-
 from . import container_environment, data_capture, quotas, rules, scaling, shapes
 from .alarms import Alarms
 from .aws_errors import AwsError, unknown_operation, validation_exception
@@ -27,6 +25,7 @@ from .model_data import check_model_data
 from .naming import arn, parse_model_data_url
 from .options import Options
 from .resource_store import Duplicate, EmptyStore, Kind, Resource, ResourceStore
+from .statuses import EndpointStatus
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,6 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from localaws.statuses import EndpointStatus
-
 from . import rules, shapes
 from .aws_errors import (
     NO_SUCH_ENDPOINT,
@@ -34,6 +32,7 @@ from .fleet import Fleet, NoInstance, RunningEndpoint, ServingInstance, Variant
 from .naming import relative
 from .options import MAX_PAYLOAD_BYTES, Options
 from .resource_store import ResourceStore
+from .statuses import EndpointStatus
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from localaws.statuses import EndpointStatus
-
 from . import scaling
 from .alarms import Alarms
 from .clock import Clock
@@ -20,6 +18,7 @@ from .deployments import RolledBack, carry_out, rollout
 from .fleet import Fleet, StartFailed
 from .options import Options
 from .resource_store import Resource, ResourceStore
+from .statuses import EndpointStatus
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.cloudwatch import models
 
-from localaws.statuses import AlarmState
+from .statuses import AlarmState
 
 changed = threading.Event()
 """Set where a client changed something of an alarm; whoever keeps them clears it."""

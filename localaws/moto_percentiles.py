@@ -15,7 +15,7 @@ from typing import Any
 from moto.cloudwatch import models, responses
 from moto.cloudwatch.exceptions import InvalidParameterValue
 
-from .telemetry import mean
+from .averages import mean
 
 _KNOWN = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,10})?|100)")

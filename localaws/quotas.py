@@ -9,13 +9,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from localaws.statuses import EndpointStatus
-
 from . import shapes
 from .aws_errors import AwsError, unknown_operation
 from .instance_memory import MEMORY_GIB
 from .options import Options
 from .resource_store import ResourceStore
+from .statuses import EndpointStatus
 
 _PAGE = 100
 _RUNNING = {

@@ -12,13 +12,12 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from localaws.statuses import ActivityStatus, EndpointStatus
-
 from . import schedules, shapes
 from .aws_errors import AwsError, unknown_operation, validation_exception
 from .clock import Clock
 from .options import Options
 from .resource_store import EmptyStore, Kind, Resource, ResourceStore
+from .statuses import ActivityStatus, EndpointStatus
 
 log = logging.getLogger(__name__)
 

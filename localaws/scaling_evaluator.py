@@ -11,13 +11,12 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localaws.statuses import ActivityStatus, EndpointStatus
-
 from . import schedules
 from .alarms import Alarms
 from .clock import Clock
 from .resource_store import Resource, ResourceStore
 from .scaling import COOLDOWN, Autoscaling, parse
+from .statuses import ActivityStatus, EndpointStatus
 from .telemetry import INVOCATIONS, Telemetry, Values
 
 log = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import scraping
+from .averages import mean
 from .clock import Clock
 from .options import Options
 from .scraping import Published
@@ -89,12 +90,6 @@ class _Line:
     stream: str
     text: str
     at: float
-
-
-def mean(total: float, count: float, low: float, high: float) -> float:
-    """The average of values between ``low`` and ``high``: never beyond them, as a quotient of a
-    rounded sum can be."""
-    return min(max(total / count, low), high)
 
 
 @dataclass(frozen=True, slots=True)
