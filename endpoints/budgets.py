@@ -22,6 +22,7 @@ from activity.codes import Scalar
 from activity.models import Event
 from activity.services import record
 from core import clock
+from core.badges import Badge
 from core.jobs import enqueue_on_commit
 from endpoints import prices
 from endpoints.models import Budget, MonthSoFar
@@ -46,6 +47,7 @@ class BudgetStanding:
     budget: Budget
     spent: Spent
     currency: str
+    current: bool  # whether it is the present month
 
     @property
     def percent(self) -> int:
@@ -63,6 +65,16 @@ class BudgetStanding:
         return max((level for level in TOLD_AT if self.percent >= level), default=0)
 
     @property
+    def badge(self) -> Badge | None:
+        """What is shown beside it: which level is reached, or that all will be used."""
+        if self.reached:
+            said = {50: _("half used"), 80: _("nearly all used"), 100: _("over budget")}
+            return Badge("failed" if self.reached == TOLD_AT[-1] else "idle", said[self.reached])
+        if self.current and self.forecast_percent >= 100:
+            return Badge("idle", _("will go over budget"))
+        return None
+
+    @property
     def href(self) -> str:
         """The address of its form."""
         owner = self.budget.owner.get_username() if self.budget.owner is not None else ""
@@ -78,7 +90,7 @@ class BudgetStanding:
 def standings(found: Spending) -> list[BudgetStanding]:
     """Every budget with what a month cost of it, that of all endpoints first; one query."""
     rows = Budget.objects.select_related("owner", "set_by").order_by("owner__username", "tag")
-    made = [BudgetStanding(row, _spent(row, found), found.currency) for row in rows]
+    made = [BudgetStanding(row, _spent(row, found), found.currency, found.current) for row in rows]
     return sorted(made, key=lambda one: (not one.budget.of_all, one.budget.owner is None))
 
 

@@ -36,6 +36,11 @@ class Step:
     button: str = ""
     tries: bool = False  # whether archives to try are offered
 
+    @property
+    def state(self) -> str:
+        """How its line looks (``.first-steps [data-state=…]`` in the styles)."""
+        return "done" if self.done else "todo"
+
 
 def wanted(request: HttpRequest, user: User) -> bool:
     """Whether ``user`` may make steps, and neither made them nor hid them in this browser."""

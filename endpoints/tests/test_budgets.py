@@ -17,6 +17,7 @@ from core import clock
 from core.tests import locks
 from endpoints import budgets
 from endpoints.models import Budget, Endpoint, InstanceRun, MonthSoFar
+from endpoints.spending import Spent
 from endpoints.tests.test_endpoints_api import Api
 from notices.models import Delivery, Webhook
 
@@ -209,6 +210,25 @@ def test_programs_set_and_remove_it(demo: Endpoint, user_in: Callable[[str], Use
     actions = Event.objects.filter(action__startswith="budget.").values_list("action", flat=True)
     assert sorted(actions) == ["budget.removed", "budget.set"]
     assert Api(user_in("operator")).ask("PUT", PATH, {"amount": "20"})[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("cost", "expected", "current", "state", "label"),
+    [
+        (49, 50, True, None, ""),
+        (49, 51, False, None, ""),
+        (49, 51, True, "idle", "will go over budget"),
+        (50, 60, True, "idle", "half used"),
+        (80, 0, False, "idle", "nearly all used"),
+        (100, 0, True, "failed", "over budget"),
+    ],
+)
+def test_its_badge_says_how_much_is_used(
+    cost: int, expected: int, current: bool, state: str | None, label: str
+) -> None:
+    spent = Spent(cost=Decimal(cost), expected=Decimal(expected))
+    badge = budgets.BudgetStanding(Budget(amount=Decimal(100)), spent, "USD", current).badge
+    assert (badge and badge.state, badge.label if badge else "") == (state, label)
 
 
 @pytest.mark.not_quick

@@ -56,6 +56,8 @@ NO_STATES = {
     ("templates/styleguide.html", "failed"): "a step's look (ol.steps in portal.css)",
     ("endpoints/models.py", "done"): "Resource.progress: a step's look (ol.steps in portal.css)",
     ("endpoints/models.py", "failed"): "Resource.progress: a step's look (ol.steps in portal.css)",
+    ("endpoints/budgets.py", "failed"): "a badge's look (.badge in portal.css)",
+    ("mmeportal/first_steps.py", "done"): "a step's look (.first-steps in today.css)",
     ("invocations/models.py", "waiting"): "a part of a call's latency (t-waiting in endpoints.css)",
     ("invocations/experiments/tally.py", "failed"): "a count of calls",
     ("invocations/experiments/document.py", "failed"): "a field of the API",
