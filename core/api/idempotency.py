@@ -42,7 +42,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, close_old_connections, connection
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -239,16 +239,17 @@ class _Renewer:
             time.sleep(LEASE.total_seconds() / 3)
             with self._changed:
                 held = list(self._held)
-                if not held:
-                    self._running = False
-                    return
+                self._running = bool(held)
+            if not held:
+                connection.close()  # this thread's own
+                return
             try:
                 mine = RepeatableCall.objects.filter(holder__in=held, status=None)
                 mine.update(leased_until=clock.now() + LEASE)
             except DatabaseError as error:
                 log.warning("The leases of %d changes were not prolonged: %s", len(held), error)
             finally:
-                connection.close()
+                close_old_connections()
 
 
 _renewer = _Renewer()
