@@ -12,8 +12,8 @@ from mmeportal.views import frame
 class FormAloneMiddleware:
     """Gives an empty answer 405 a page.
 
-    Plans and confirmations are shown below the address that their form was sent to. Who sends that
-    address to somebody, or opens it once more, would see nothing. Stands after
+    Plans and confirmations are shown below the address that their form was sent to. Whoever
+    gets that address from somebody, or opens it once more, would see nothing. It stands after
     AuthenticationMiddleware.
     """
 
